@@ -1,0 +1,131 @@
+"""The narrow memory port and its arbiter, and the ports of on-chip memories. Widths come from the Config.
+
+Memory addresses are in bytes and multiples of the memory word; a request names a run of whole words. Requests
+are answered in order. Anything wider, shorter or unaligned is the business of the adapter behind the port.
+"""
+
+from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import Component, In, Out, Signature
+
+from .config import Config
+
+WORDS_BITS = 23
+"""Bits of the word count of one memory request: the longest row, unaligned, on the narrowest port."""
+
+
+def requests_in_flight(config: Config) -> int:
+    """Requests that a user of the memory port should be able to have under way.
+
+    One per burst that AXI may have outstanding, and one more that is being cut into bursts.
+    """
+    return config.axi_outstanding + 1
+
+
+def request_layout(config: Config) -> data.StructLayout:
+    """A run of `words` (at least 1) words from byte address `address`."""
+    return data.StructLayout({"address": unsigned(config.address_width), "words": unsigned(WORDS_BITS)})
+
+
+def read_layout(config: Config) -> data.StructLayout:
+    """A word that was read; `last` marks the last word of its request, `error` a word that memory could not
+    give."""
+    return data.StructLayout({"data": unsigned(config.memory_width), "last": 1, "error": 1})
+
+
+def write_layout(config: Config) -> data.StructLayout:
+    """A word to write, with one strobe bit per byte."""
+    return data.StructLayout({"data": unsigned(config.memory_width), "strobe": unsigned(config.memory_bytes)})
+
+
+def memory_read(config: Config) -> Signature:
+    """The reading half of the memory port, as seen by the unit that reads."""
+    return Signature(
+        {
+            "request": Out(stream.Signature(request_layout(config))),
+            "data": In(stream.Signature(read_layout(config))),
+        }
+    )
+
+
+def memory_write(config: Config) -> Signature:
+    """The writing half of the memory port, as seen by the unit that writes; one response per request."""
+    return Signature(
+        {
+            "request": Out(stream.Signature(request_layout(config))),
+            "data": Out(stream.Signature(write_layout(config))),
+            "response": In(stream.Signature(data.StructLayout({"error": 1}))),
+        }
+    )
+
+
+def local_write_layout(config: Config, address_bits: int) -> data.StructLayout:
+    """Bytes of one memory word on their way to any byte address of an on-chip memory; byte i of `data` goes
+    to `address` + i where strobe bit i is set."""
+    return data.StructLayout(
+        {
+            "address": unsigned(address_bits),
+            "data": unsigned(config.memory_width),
+            "strobe": unsigned(config.memory_bytes),
+        }
+    )
+
+
+def register_port() -> Signature:
+    """Single-cycle register access, as seen by the host side: `address` is a byte offset, `read_data` is
+    valid in the cycle after `read`."""
+    return Signature(
+        {
+            "address": Out(12),
+            "write": Out(1),
+            "write_data": Out(32),
+            "read": Out(1),
+            "read_data": In(32),
+        }
+    )
+
+
+class ReadArbiter(Component):
+    """Shares one reading half of the memory port between `fetch` and `load`.
+
+    Requests are passed on in the cycle they are made; when both wait they take turns, so neither starves, and
+    a request that was offered to `port` is never withdrawn. Data goes back in the order of the requests: each
+    side must be able to take all that it requested, whatever happens to the other.
+    """
+
+    LATENCY = 0
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        port = memory_read(config)
+        super().__init__({"fetch": In(port), "load": In(port), "port": Out(port)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.owners = owners = SyncFIFO(width=1, depth=requests_in_flight(self.config))
+        fetch, load, memory = self.fetch, self.load, self.port
+
+        turn = Signal()  # whose request goes first when both have one: 0 fetch, 1 load
+        choice = Signal()
+        m.d.comb += [
+            choice.eq(Mux(fetch.request.valid & load.request.valid, turn, load.request.valid)),
+            memory.request.valid.eq((fetch.request.valid | load.request.valid) & owners.w_rdy),
+            memory.request.payload.eq(Mux(choice, load.request.payload, fetch.request.payload)),
+            fetch.request.ready.eq(memory.request.ready & owners.w_rdy & ~choice),
+            load.request.ready.eq(memory.request.ready & owners.w_rdy & choice),
+            owners.w_data.eq(choice),
+            owners.w_en.eq(memory.request.valid & memory.request.ready),
+        ]
+        with m.If(memory.request.valid):
+            m.d.sync += turn.eq(choice ^ memory.request.ready)
+
+        m.d.comb += [
+            fetch.data.payload.eq(memory.data.payload),
+            load.data.payload.eq(memory.data.payload),
+            fetch.data.valid.eq(memory.data.valid & owners.r_rdy & ~owners.r_data),
+            load.data.valid.eq(memory.data.valid & owners.r_rdy & owners.r_data),
+            memory.data.ready.eq(owners.r_rdy & Mux(owners.r_data, load.data.ready, fetch.data.ready)),
+            owners.r_en.eq(memory.data.valid & memory.data.ready & memory.data.payload.last),
+        ]
+        return m

@@ -1,0 +1,175 @@
+"""The one configuration that hardware, compiler, simulation and board builds are derived from."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+PARAMETER_RECORD_BYTES = 16
+"""Bytes of one channel's record in the parameter space: bias int32, multiplier uint32, shift int8, 7 unused."""
+
+MAX_SIDE = 128
+
+
+def power_of_two_at_least(value: int) -> int:
+    """The smallest power of two that is not below `value` (at least 1)."""
+    return 1 << max(value - 1, 0).bit_length()
+
+
+@dataclass(frozen=True)
+class Config:
+    """Parameters of one NPU; checked once, here.
+
+    Every other size in the project is a property of this object.
+
+    Raises
+    ------
+    ValueError
+        One sentence that names the parameter, its value and what is allowed.
+    """
+
+    rows: int = 4
+    """R, rows of the array: elements of the reduction taken by one pass."""
+    cols: int = 4
+    """C, columns of the array: output channels of one pass."""
+    weight_rows: int = 1
+    """W, rows of weights that arrive per cycle; divides `rows`. A pass lasts at least rows / weight_rows cycles."""
+    weight_tiles: int = 4096
+    """Capacity of the weight store in tiles of rows x cols weights."""
+    scratchpad_bytes: int = 8192
+    """Capacity of the scratchpad in bytes, a power of two."""
+    accumulators: int = 128
+    """Entries (of cols sums each) in one of the two halves of the accumulator."""
+    parameter_channels: int = 512
+    """Channels whose bias, multiplier and shift fit in the parameter memory; a multiple of `lanes`."""
+    lanes: int = 1
+    """L, channels that the drain post-processes per cycle; divides `cols`."""
+    memory_width: int = 32
+    """Bits of the memory port, a power of two from 32 to 512."""
+    address_width: int = 32
+    """Bits of an external byte address."""
+    queue_depth: int = 2
+    """Decoded instructions that wait in front of each unit, besides the one being executed."""
+    fetch_depth: int = 4
+    """Instructions that the sequencer fetches ahead."""
+    axi: bool = True
+    """Put an AXI4 master and an AXI4-Lite slave around the NPU; without it the memory and register ports are the top's."""
+    axi_width: int = 32
+    """Bits of the AXI4 data bus, a power of two from `memory_width` to 1024."""
+    axi_burst: int = 64
+    """Longest AXI4 burst in beats, 1 to 256."""
+    axi_outstanding: int = 4
+    """Read bursts and write bursts that may be outstanding at once, 1 to 64."""
+    counters: bool = True
+    """Build the performance counters."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type is bool:
+                if not isinstance(value, bool):
+                    raise ValueError(f"{field.name} must be true or false, not {value!r}")
+            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{field.name} must be a positive integer, not {value!r}")
+        for name in ("rows", "cols"):
+            self._check(name, getattr(self, name) <= MAX_SIDE, f"at most {MAX_SIDE}")
+        self._check("weight_rows", self.rows % self.weight_rows == 0, f"a divisor of rows ({self.rows})")
+        self._check("lanes", self.cols % self.lanes == 0, f"a divisor of cols ({self.cols})")
+        self._check_power_of_two("memory_width", 32, 512)
+        self._check("address_width", 16 <= self.address_width <= 32, "from 16 to 32")
+        self._check_power_of_two("axi_width", self.memory_width, 1024)
+        self._check("axi_burst", self.axi_burst <= 256, "from 1 to 256")
+        self._check("axi_outstanding", self.axi_outstanding <= 64, "from 1 to 64")
+        self._check_power_of_two("scratchpad_bytes", 4 * self.word_bytes, 1 << 24)
+        self._check("weight_tiles", self.weight_space_bytes <= 1 << 24, "so few that the weight space is at most 16 MiB")
+        self._check("accumulators", 2 <= self.accumulators <= 1 << 15, f"from 2 to {1 << 15}")
+        self._check(
+            "parameter_channels",
+            self.parameter_channels % self.lanes == 0 and self.parameter_channels <= 1 << 15,
+            f"a multiple of lanes ({self.lanes}) and at most {1 << 15}",
+        )
+        self._check("queue_depth", self.queue_depth <= 64, "from 1 to 64")
+        self._check("fetch_depth", self.fetch_depth <= 64, "from 1 to 64")
+
+    def _check(self, name: str, good: bool, allowed: str) -> None:
+        if not good:
+            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+
+    def _check_power_of_two(self, name: str, low: int, high: int) -> None:
+        value = getattr(self, name)
+        self._check(name, low <= value <= high and value & (value - 1) == 0, f"a power of two from {low} to {high}")
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of one word of the memory port."""
+        return self.memory_width // 8
+
+    @property
+    def weight_steps(self) -> int:
+        """S, cycles in which a tile's weights arrive; the shortest pass. Row r is loaded by bank r // S in step r % S."""
+        return self.rows // self.weight_rows
+
+    @property
+    def word_bytes(self) -> int:
+        """B, bytes of one scratchpad word and of one scratchpad read."""
+        return power_of_two_at_least(max(self.rows, self.cols, self.memory_bytes))
+
+    @property
+    def weight_pitch(self) -> int:
+        """Bytes from one bank's row to the next bank's row in a line of the weight space."""
+        return power_of_two_at_least(self.cols)
+
+    @property
+    def weight_line_bytes(self) -> int:
+        """Bytes of one line of the weight space: one loading step of a tile, all banks side by side."""
+        return power_of_two_at_least(max(self.weight_rows * self.weight_pitch, self.memory_bytes))
+
+    @property
+    def weight_lines(self) -> int:
+        """Lines of the weight store; a tile takes `weight_steps` of them."""
+        return self.weight_tiles * self.weight_steps
+
+    @property
+    def weight_space_bytes(self) -> int:
+        """Bytes that the weight store spans in its address space, unused bytes of each line included."""
+        return self.weight_lines * self.weight_line_bytes
+
+    @property
+    def parameter_line_bytes(self) -> int:
+        """Bytes of one line of the parameter space: the records of `lanes` channels."""
+        return power_of_two_at_least(max(self.lanes * PARAMETER_RECORD_BYTES, self.memory_bytes))
+
+    @property
+    def parameter_lines(self) -> int:
+        """Lines of the parameter memory."""
+        return self.parameter_channels // self.lanes
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Multiplications that the array can do per cycle."""
+        return self.rows * self.cols
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the parameters: names build caches and ties programs to hardware."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def digest32(self) -> int:
+        """The first 32 bits of `digest`, as the hardware's DIGEST register reads."""
+        return int(self.digest[:8], 16)
+
+    def replace(self, **changes: Any) -> "Config":
+        """A copy with some parameters changed, checked again.
+
+        Raises
+        ------
+        ValueError
+            For a name that is not a parameter, or a value that is not allowed.
+        """
+        names = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in names:
+                raise ValueError(f"{name} is not a parameter; the parameters are {', '.join(names)}")
+        return replace(self, **changes)

@@ -1,0 +1,84 @@
+"""The one place that makes on-chip memories."""
+
+from amaranth.hdl import Elaboratable, Module
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+
+class Memory1R1W(wiring.Component):
+    """A synchronous memory with one write port and one read port.
+
+    The word at `read.address` appears on `read.data` `LATENCY` cycles after a cycle with `read.enable`, and stays
+    there until the next such cycle. A write is seen by every read of a later cycle; what a read of the same address
+    in the same cycle returns is undefined (block RAMs differ), and so is a word that was never written.
+
+    A platform with a method `memory_1r1w(memory)` builds its device's own primitive: the method returns the
+    elaboratable that takes this component's place and drives its `read.data`.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a word.
+    depth : int
+        Words; addresses must stay below.
+    granularity : int, optional
+        Bits that one bit of `write.enable` stands for; divides `width`. The whole word by default.
+
+    Attributes
+    ----------
+    write
+        `address`, `data` and `enable` (bit i writes bits i * granularity and up).
+    read
+        `address`, `enable` and, `LATENCY` cycles later, `data`.
+
+    Raises
+    ------
+    ValueError
+        For a width or depth below 1, or a granularity that does not divide the width.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, width: int, depth: int, granularity: int | None = None):
+        for name, value in (("width", width), ("depth", depth)):
+            if value < 1:
+                raise ValueError(f"the {name} of a memory must be at least 1, not {value!r}")
+        if granularity is not None and (granularity < 1 or width % granularity):
+            raise ValueError(f"the granularity of a memory must divide its width ({width}), not {granularity!r}")
+        self.width = width
+        self.depth = depth
+        self.granularity = granularity or width
+        # At least one bit: ports without bits do not exist in Verilog.
+        address_width = max(ceil_log2(depth), 1)
+        write = {
+            "address": Out(address_width),
+            "data": Out(width),
+            "enable": Out(width // self.granularity),
+        }
+        read = {"address": Out(address_width), "enable": Out(1), "data": In(width)}
+        super().__init__({"write": In(wiring.Signature(write)), "read": In(wiring.Signature(read))})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        if hasattr(platform, "memory_1r1w"):
+            return platform.memory_1r1w(self)
+        return self.portable()
+
+    def portable(self) -> Module:
+        """The form that synthesis tools infer block RAM from."""
+        m = Module()
+        # The attribute spares the logic that would make a collision of read and write return the old word.
+        memory = Memory(shape=self.width, depth=max(self.depth, 2), init=[], attrs={"no_rw_check": 1})
+        m.submodules.memory = memory
+        write = memory.write_port(granularity=self.granularity)
+        read = memory.read_port()
+        m.d.comb += [
+            write.addr.eq(self.write.address),
+            write.data.eq(self.write.data),
+            write.en.eq(self.write.enable),
+            read.addr.eq(self.read.address),
+            read.en.eq(self.read.enable),
+            self.read.data.eq(read.data),
+        ]
+        return m

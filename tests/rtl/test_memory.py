@@ -1,0 +1,78 @@
+# amaranth: UnusedElaboratable=no
+
+import numpy as np
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Elaboratable, Module
+from weft.rtl.memory import Memory1R1W
+
+from tests.rtl.common import simulate
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("width, depth, granularity", [(8, 1, None), (16, 5, 8), (32, 16, None), (12, 2, 4)])
+def test_random_traffic_matches_an_array(width, depth, granularity, seed):
+    """Every read is seen one cycle later and held until the next."""
+    dut = Memory1R1W(width, depth, granularity)
+    granule = granularity or width
+    random = np.random.default_rng(seed)
+    model = [0] * depth
+
+    async def testbench(ctx):
+        held = None
+        for _ in range(300):
+            address, value = int(random.integers(depth)), int(random.integers(1 << width))
+            enable = int(random.integers(1 << width // granule))
+            read_address, read = int(random.integers(depth)), bool(random.integers(2))
+            ctx.set(dut.write.address, address)
+            ctx.set(dut.write.data, value)
+            ctx.set(dut.write.enable, enable)
+            ctx.set(dut.read.address, read_address)
+            ctx.set(dut.read.enable, read)
+            if read:
+                held = model[read_address] if not enable or read_address != address else None
+            mask = sum((1 << granule) - 1 << i * granule for i in range(width // granule) if enable >> i & 1)
+            model[address] = model[address] & ~mask | value & mask
+            await ctx.tick().repeat(Memory1R1W.LATENCY)
+            if held is not None:
+                assert ctx.get(dut.read.data) == held
+
+    simulate(dut, testbench, cycles=400)
+
+
+def test_read_latency_is_one_cycle():
+    assert Memory1R1W.LATENCY == 1
+
+
+def test_a_platform_may_replace_the_memory():
+    class Primitive(Elaboratable):
+        def __init__(self, memory):
+            self.memory = memory
+
+        def elaborate(self, platform):
+            m = Module()
+            m.d.comb += self.memory.read.data.eq(0x5A)
+            return m
+
+    class Platform:
+        def memory_1r1w(self, memory):
+            return Primitive(memory)
+
+    dut = Memory1R1W(8, 4)
+    assert "$memrd" in rtlil.convert(dut, emit_src=False)
+    replaced = rtlil.convert(Memory1R1W(8, 4), platform=Platform(), emit_src=False)
+    assert "$memrd" not in replaced
+    assert "8'01011010" in replaced
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((0, 4), "the width of a memory must be at least 1, not 0"),
+        ((8, 0), "the depth of a memory must be at least 1, not 0"),
+        ((8, 4, 3), r"the granularity of a memory must divide its width \(8\), not 3"),
+    ],
+)
+def test_impossible_memories_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Memory1R1W(*arguments)

@@ -1,0 +1,145 @@
+"""The accumulator: two halves of int32 sums; one collects what the array delivers while the other is drained."""
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
+
+from .config import Config
+from .delay import delay_line
+from .memory import Memory1R1W
+
+
+def _entry_bits(config: Config) -> int:
+    return max(1, (config.accumulators - 1).bit_length())
+
+
+def control_layout(config: Config) -> data.StructLayout:
+    """What is done with a row of sums: added to `entry` of `half`, or put there (`overwrite`). `commit` marks the last
+    row of a half. Without `valid` the others mean nothing."""
+    return data.StructLayout(
+        {"valid": 1, "entry": unsigned(_entry_bits(config)), "overwrite": 1, "half": 1, "commit": 1}
+    )
+
+
+def drain_read_layout(config: Config) -> data.StructLayout:
+    """A read of the columns group * L to group * L + L - 1 of an entry."""
+    groups = config.cols // config.lanes
+    return data.StructLayout(
+        {
+            "enable": 1,
+            "half": 1,
+            "entry": unsigned(_entry_bits(config)),
+            "group": unsigned(max(1, (groups - 1).bit_length())),
+        }
+    )
+
+
+def commit_latency(config: Config) -> int:
+    """Cycles from sums[0] of the row with `commit` to the pulse of `committed`: C - 1 of skew, and the write."""
+    return config.cols
+
+
+class Accumulator(Component):
+    """Per column and half a memory of `accumulators` sums; additions wrap modulo 2^32.
+
+    A column needs three cycles for a sum: read the entry's memory, register the word, add and write. Reading starts
+    before the sum arrives, so that only the last of the three adds to the latency: `control` comes CONTROL_LEAD cycles
+    before its sums. The two rows that came just before are not yet to be seen in memory; where one of them went to the
+    same entry, the adder gets its newest sum instead. So any sequence of entries is exact.
+
+    Members
+    -------
+    control : control_layout; the row whose sums[0] is valid CONTROL_LEAD cycles later.
+    sums : C x signed(32); column c is valid c cycles after column 0.
+    committed : one pulse, `commit_latency` cycles after sums[0] of the row with `commit`. A drain read in the cycle of
+        the pulse sees all sums.
+    read : drain_read_layout, in any cycle; not from the half that is being accumulated.
+    read_data : L x signed(32), READ_LATENCY cycles after `read`.
+    """
+
+    CONTROL_LEAD = Memory1R1W.LATENCY + 1
+    READ_LATENCY = Memory1R1W.LATENCY + 1
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.commit_latency = commit_latency(config)
+        super().__init__(
+            {
+                "control": In(control_layout(config)),
+                "sums": In(data.ArrayLayout(signed(32), config.cols)),
+                "committed": Out(1),
+                "read": In(drain_read_layout(config)),
+                "read_data": Out(data.ArrayLayout(signed(32), config.lanes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        cols, lanes = config.cols, config.lanes
+
+        # What all columns do, one after the other: column c is in stage s (read, register, add) with steps[c + s].
+        step = Signal(
+            data.StructLayout(
+                {
+                    "entry": unsigned(_entry_bits(config)),
+                    "half": 1,
+                    "overwrite": 1,
+                    "newest": 1,  # the row one before went to the same entry
+                    "newer": 1,  # the row two before did
+                }
+            )
+        )
+        steps = delay_line(m, "step", step, cols + 1, reset_less=True)
+        valid = delay_line(m, "valid", self.control.valid, cols + 1)
+        commit = delay_line(m, "commit", self.control.valid & self.control.commit, cols + 2)
+
+        def same(rows_before: int) -> Signal:
+            earlier = steps[rows_before]
+            return valid[rows_before] & (earlier.entry == step.entry) & (earlier.half == step.half)
+
+        m.d.comb += [
+            step.entry.eq(self.control.entry),
+            step.half.eq(self.control.half),
+            step.overwrite.eq(self.control.overwrite),
+            step.newest.eq(same(1) & ~self.control.overwrite),
+            step.newer.eq(same(2)),
+            self.committed.eq(commit[cols + self.CONTROL_LEAD]),
+        ]
+
+        chosen = Signal(drain_read_layout(config), reset_less=True)
+        m.d.sync += chosen.eq(self.read)
+        drained = []
+        for col in range(cols):
+            fetch, keep, add = steps[col : col + 3]
+            drain = Signal(name=f"drain_{col}")
+            m.d.comb += drain.eq(self.read.enable & (self.read.group == col // lanes))
+            old = Signal(32, name=f"old_{col}", reset_less=True)
+            newest = Signal(32, name=f"newest_{col}", reset_less=True)
+            new = Signal(32, name=f"new_{col}")
+            words = []
+            for half in range(2):
+                memory = Memory1R1W(32, config.accumulators)
+                m.submodules[f"memory_{col}_{half}"] = memory
+                words.append(memory.read.data)
+                fetches = Signal(name=f"fetches_{col}_{half}")
+                m.d.comb += [
+                    fetches.eq(valid[col] & (fetch.half == half)),
+                    memory.read.address.eq(Mux(fetches, fetch.entry, self.read.entry)),
+                    memory.read.enable.eq(fetches | drain & (self.read.half == half)),
+                    memory.write.address.eq(add.entry),
+                    memory.write.data.eq(new),
+                    memory.write.enable.eq(valid[col + 2] & (add.half == half)),
+                ]
+            m.d.sync += [
+                old.eq(Mux(keep.overwrite, 0, Mux(keep.newer, newest, Mux(keep.half, words[1], words[0])))),
+                newest.eq(new),
+            ]
+            m.d.comb += new.eq(Mux(add.newest, newest, old) + self.sums[col])
+            drained.append(Mux(chosen.half, words[1], words[0]))
+
+        with m.Switch(chosen.group):
+            for group in range(cols // lanes):
+                with m.Case(group):
+                    m.d.sync += [self.read_data[lane].eq(drained[group * lanes + lane]) for lane in range(lanes)]
+        return m

@@ -1,0 +1,88 @@
+"""The weight store: tiles of weights, read several rows per cycle and handed to the array with its skew."""
+
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
+
+from . import bus, isa
+from .config import Config
+from .delay import delay_line
+from .memory import Memory1R1W
+
+GROUP = 4
+"""Columns that share a memory: block RAMs are read 32 bits wide."""
+
+
+def weight_read_layout(config: Config) -> data.StructLayout:
+    """A read of one line: one loading step of a tile."""
+    return data.StructLayout({"enable": 1, "line": unsigned(max(1, (config.weight_lines - 1).bit_length()))})
+
+
+class WeightStore(Component):
+    """W banks of `weight_lines` lines of C weights.
+
+    Bank b is read b * S cycles late, and its group of columns from column g on another g cycles, by delaying the
+    address; only inside a group registers delay the weights. So when the S lines of a tile are read in the cycles
+    t to t + S - 1, the weight of row r = b * S + step and column c is there at t + LATENCY + r + c, as the array
+    wants it.
+
+    Members
+    -------
+    write : stream of local writes of whole memory words, always ready. Banks lie `weight_pitch` bytes apart in a line,
+        lines `weight_line_bytes`; bytes that belong to no bank or column are dropped.
+    read : {enable, line}, in any cycle.
+    weights : W x C x signed(8); weights[b][c] of the line that was read at cycle t is valid at
+        t + LATENCY + b * S + c.
+
+    A read WRITE_LATENCY or more cycles after the cycle of a write sees it.
+    """
+
+    LATENCY = Memory1R1W.LATENCY
+    WRITE_LATENCY = 2
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "write": In(stream.Signature(bus.local_write_layout(config, isa.LOCAL_BITS))),
+                "read": In(weight_read_layout(config)),
+                "weights": Out(data.ArrayLayout(data.ArrayLayout(signed(8), config.cols), config.weight_rows)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        word_bytes = config.memory_bytes
+        word_bits = (word_bytes - 1).bit_length()
+        line_bits = (config.weight_line_bytes - 1).bit_length()
+
+        # One register between the memory port and the many memories.
+        write = Signal(self.write.payload.shape(), reset_less=True)
+        write_valid = Signal()
+        strobe = Signal(word_bytes)
+        m.d.comb += [self.write.ready.eq(1), strobe.eq(write.strobe & write_valid.replicate(word_bytes))]
+        m.d.sync += [write.eq(self.write.payload), write_valid.eq(self.write.valid)]
+        word = write.address[word_bits:line_bits]
+
+        groups = range(0, config.cols, GROUP)
+        reads = delay_line(m, "read", self.read, (config.weight_rows - 1) * config.weight_steps + groups[-1])
+        for bank in range(config.weight_rows):
+            for group in groups:
+                columns = range(group, min(group + GROUP, config.cols))
+                memory = Memory1R1W(8 * len(columns), config.weight_lines, 8)
+                m.submodules[f"bank_{bank}_{group}"] = memory
+                places = [divmod(bank * config.weight_pitch + column, word_bytes) for column in columns]
+                read = reads[bank * config.weight_steps + group]
+                m.d.comb += [
+                    memory.write.address.eq(write.address[line_bits:]),
+                    memory.write.data.eq(Cat(write.data.word_select(byte, 8) for _, byte in places)),
+                    memory.write.enable.eq(Cat(strobe[byte] & (word == index) for index, byte in places)),
+                    memory.read.address.eq(read.line),
+                    memory.read.enable.eq(read.enable),
+                ]
+                for index, column in enumerate(columns):
+                    weight = memory.read.data.word_select(index, 8)
+                    skewed = delay_line(m, f"weight_{bank}_{column}", weight, index, reset_less=True)[-1]
+                    m.d.comb += self.weights[bank][column].eq(skewed)
+        return m

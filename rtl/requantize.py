@@ -1,0 +1,153 @@
+"""Requantization: from an int32 sum to an int8 activation, for one lane of the drain."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
+
+from .delay import delayed
+from .isa import Rounding
+from .parameters import RECORD
+
+SETTINGS = data.StructLayout(
+    {"rounding": Rounding, "zero_point": signed(8), "minimum": signed(8), "maximum": signed(8)}
+)
+"""What an instruction says about all its values."""
+
+MULTIPLY_LATENCY = 2
+"""Cycles from the operands to `partial_products`: the operands' registers and the products'."""
+
+
+def partial_products(m: Module, platform: object, x: Value, multiplier: Value) -> tuple[Value, ...]:
+    """The products of the halves of `x`, signed(32), and of `multiplier`, unsigned(31).
+
+    They are high * high, high * low, low * high, low * low, MULTIPLY_LATENCY cycles later; each fits a signed
+    multiplier of 17 x 17 bits.
+    A platform with a method `partial_products(m, x, multiplier)` builds them of its device's own primitives,
+    with the registers inside; it returns what this function returns.
+    """
+    if hasattr(platform, "partial_products"):
+        return platform.partial_products(m, x, multiplier)
+    x_register = Signal(signed(32), reset_less=True)
+    multiplier_register = Signal(31, reset_less=True)
+    m.d.sync += [x_register.eq(x), multiplier_register.eq(multiplier)]
+    x_low, x_high = x_register[:16], x_register[16:].as_signed()
+    low, high = multiplier_register[:16], multiplier_register[16:]
+    products = []
+    for name, a, b, shape in (
+        ("high_high", x_high, high, signed(31)),
+        ("high_low", x_high, low, signed(32)),
+        ("low_high", x_low, high, unsigned(31)),
+        ("low_low", x_low, low, unsigned(32)),
+    ):
+        product = Signal(shape, name=name, reset_less=True)
+        m.d.sync += product.eq(a * b)
+        products.append(product)
+    return tuple(products)
+
+
+class Requantize(Component):
+    """One value per cycle, without stall:
+
+        x = (value + bias) * 2^max(shift, 0)                    # wraps modulo 2^32
+        e = max(-shift, 0)
+        r = x * multiplier / 2^(31 + e), rounded
+        result = min(max(r + zero_point, minimum), maximum)
+
+    Rounding.DOUBLE rounds twice: the quotient by 2^31 to nearest, ties up, then that by 2^e to nearest, ties
+    away from zero. That is TFLite's reference: gemmlowp's SaturatingRoundingDoublingHighMul and
+    RoundingDivideByPOT. NEAREST_EVEN and HALF_AWAY round the exact quotient once. multiplier < 2^31, so
+    nothing saturates before the clamp; -31 <= shift <= 31; minimum <= maximum.
+
+    Members
+    -------
+    value : signed(32)
+    parameters : RECORD, of the value's channel.
+    settings : SETTINGS
+    result : signed(8), LATENCY cycles later.
+    """
+
+    ADD = 1
+    SUM_PRODUCTS = 1
+    ROUND = 1
+    CLAMP = 1
+    LATENCY = ADD + MULTIPLY_LATENCY + SUM_PRODUCTS + ROUND + CLAMP
+
+    value: In(signed(32))
+    parameters: In(RECORD)
+    settings: In(SETTINGS)
+    result: Out(signed(8))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+
+        # Add the bias; then shift to the left, on the way into the multiplier's registers.
+        biased = Signal(signed(32), reset_less=True)
+        m.d.sync += biased.eq(self.value + self.parameters.bias)
+        scale = delayed(m, "scale_delay", self.parameters, self.ADD)
+        left, right = Signal(5), Signal(5)
+        m.d.comb += [
+            left.eq(Mux(scale.shift < 0, 0, scale.shift)),
+            right.eq(Mux(scale.shift < 0, -scale.shift, 0)),
+        ]
+        x = Signal(signed(32))
+        m.d.comb += x.eq(biased << left)
+
+        # Multiply, and sum the partial products, with half of 2^31 where the high multiply rounds by itself.
+        # The lowest 16 bits are final; all that counts of them is whether they are zero.
+        high_high, high_low, low_high, low_low = partial_products(m, platform, x, scale.multiplier[:31])
+        settings = delayed(m, "settings_delay_sum", self.settings, self.ADD + MULTIPLY_LATENCY)
+        half = Signal()
+        m.d.comb += half.eq(settings.rounding == Rounding.DOUBLE)
+        upper = Signal(signed(63 - 16), reset_less=True)
+        lowest = Signal(reset_less=True)
+        m.d.sync += [
+            upper.eq(Cat(low_low[16:], high_high).as_signed() + high_low + low_high + (half << 30 - 16)),
+            lowest.eq(low_low[:16].any()),
+        ]
+
+        # Shift to the right. A high multiply that has rounded leaves nothing below 2^31.
+        settings = delayed(m, "settings_delay_round", settings, self.SUM_PRODUCTS)
+        right = delayed(m, "right_delay", right, MULTIPLY_LATENCY + self.SUM_PRODUCTS)
+        exact = Signal()
+        fraction = Signal(31)
+        scaled = Signal(signed(33))
+        shifted = Signal(signed(33))
+        m.d.comb += [
+            exact.eq(settings.rounding != Rounding.DOUBLE),
+            scaled.eq(Cat(upper[14] & exact, upper[15:]).as_signed()),
+            shifted.eq(scaled >> right),
+            fraction.eq(scaled & Cat(right > bit for bit in range(31))),
+        ]
+        quotient = Signal(signed(32), reset_less=True)
+        half_bit = Signal(reset_less=True)
+        rest = Signal(reset_less=True)
+        m.d.sync += [
+            quotient.eq(shifted[1:].as_signed()),
+            half_bit.eq(shifted[0]),
+            rest.eq(fraction.any() | ((lowest | upper[:14].any()) & exact)),
+        ]
+
+        # Round, add the zero point, clamp. Nine bits suffice: with what they cannot hold the clamp decides,
+        # whatever the zero point.
+        settings = delayed(m, "settings_delay_clamp", settings, self.ROUND)
+        negative = quotient[-1]
+        fits = Signal()
+        tie_up = Signal()
+        up = Signal()
+        narrow = Signal(signed(9))
+        shown = Signal(signed(10))
+        result = Signal(signed(8), reset_less=True)
+        m.d.comb += [
+            fits.eq(quotient[8:] == negative.replicate(24)),
+            narrow.eq(Mux(fits, quotient, Mux(negative, -256, 255))),
+            tie_up.eq(Mux(settings.rounding == Rounding.NEAREST_EVEN, quotient[0], ~negative)),
+            up.eq(half_bit & (rest | tie_up)),
+            shown.eq(narrow + settings.zero_point + up),
+            self.result.eq(result),
+        ]
+        m.d.sync += result.eq(shown)
+        with m.If(shown < settings.minimum):
+            m.d.sync += result.eq(settings.minimum)
+        with m.Elif(shown > settings.maximum):
+            m.d.sync += result.eq(settings.maximum)
+        return m

@@ -1,0 +1,174 @@
+"""The scratchpad: activations as bytes, read a word at a time from any byte address."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
+
+from . import bus
+from .config import Config, power_of_two_at_least
+from .delay import delayed
+from .memory import Memory1R1W
+
+
+def address_bits(config: Config) -> int:
+    """Bits of a byte address of the scratchpad."""
+    return (config.scratchpad_bytes - 1).bit_length()
+
+
+def array_read_layout(config: Config) -> data.StructLayout:
+    """A read of `word_bytes` bytes from byte `address` on."""
+    return data.StructLayout({"enable": 1, "address": unsigned(address_bits(config))})
+
+
+def drain_write_layout(config: Config) -> data.StructLayout:
+    """Byte i of `data` goes to `address` + i where strobe bit i is set."""
+    return data.StructLayout(
+        {
+            "enable": 1,
+            "address": unsigned(address_bits(config)),
+            "data": data.ArrayLayout(unsigned(8), config.lanes),
+            "strobe": unsigned(config.lanes),
+        }
+    )
+
+
+def rotated_right(value: Value, places: Value, unit: int) -> Value:
+    """`value` rotated right by `places` units of `unit` bits; one multiplexer per bit of `places`."""
+    for index in range(len(places)):
+        value = Mux(places[index], value.rotate_right(unit << index), value)
+    return value
+
+
+def rotated_left(value: Value, places: Value, unit: int) -> Value:
+    """Undoes `rotated_right`."""
+    for index in range(len(places)):
+        value = Mux(places[index], value.rotate_left(unit << index), value)
+    return value
+
+
+class Scratchpad(Component):
+    """Bytes in an even and an odd bank of words, so that two neighbouring words are accessed at once.
+
+    All addresses count bytes, may be any, and wrap at the end. Word w lies in the bank of w's parity. Lane k
+    of an access belongs to its first word when k >= address % B, else to the word behind that; what remains
+    is a rotation. Bytes that were never written are undefined.
+
+    A read that is granted WRITE_LATENCY or more cycles after the grant of a write sees it; what a read in
+    between returns of the bytes written is undefined.
+
+    Parameters
+    ----------
+    config : Config
+
+    Members
+    -------
+    array_read : array_read_layout; never stalled.
+    array_data : B x unsigned(8); byte j is the byte at address + j, READ_LATENCY cycles after `array_read`.
+    store_read : stream of byte addresses; ready when the array does not read.
+    store_data, store_valid : a memory word of the bytes from there on, READ_LATENCY cycles after the grant.
+    drain_write : drain_write_layout; never stalled.
+    load_write : stream of bus.local_write_layout; ready when the drain does not write.
+    """
+
+    READ_LATENCY = Memory1R1W.LATENCY + 1
+    """The memory, and the register behind the alignment."""
+
+    WRITE_LATENCY = 2
+    """The register behind the alignment, and the memory."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        bits = address_bits(config)
+        super().__init__(
+            {
+                "array_read": In(array_read_layout(config)),
+                "array_data": Out(data.ArrayLayout(unsigned(8), config.word_bytes)),
+                "store_read": In(stream.Signature(unsigned(bits))),
+                "store_data": Out(config.memory_width),
+                "store_valid": Out(1),
+                "drain_write": In(drain_write_layout(config)),
+                "load_write": In(stream.Signature(bus.local_write_layout(config, bits))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        size = self.config.word_bytes
+        depth = self.config.scratchpad_bytes // (2 * size)
+        m.submodules.even = even = Memory1R1W(8 * size, depth, 8)
+        m.submodules.odd = odd = Memory1R1W(8 * size, depth, 8)
+        self._read(m, even, odd)
+        self._write(m, even, odd)
+        return m
+
+    def _split(self, address: Value) -> tuple[Value, Value, Value, Value]:
+        """What an access at a byte address needs: the offset in its first word, the lines of the even and of
+        the odd bank, and per lane whether it is in the even bank."""
+        size = self.config.word_bytes
+        offset_bits = (size - 1).bit_length()
+        offset, word = address[:offset_bits], address[offset_bits:]
+        in_even = Cat((offset <= lane) ^ word[0] for lane in range(size))
+        # The sum's highest bit is dropped: the last word's successor is the first.
+        return offset, (word + 1)[1 : len(word)], word[1:], in_even
+
+    def _read(self, m: Module, even: Memory1R1W, odd: Memory1R1W) -> None:
+        size = self.config.word_bytes
+        array, store = self.array_read, self.store_read
+        address = Signal(address_bits(self.config), name="read_address")
+        enable = Signal(name="read_enable")
+        m.d.comb += [
+            store.ready.eq(~array.enable),
+            address.eq(Mux(array.enable, array.address, store.payload)),
+            enable.eq(array.enable | store.valid),
+        ]
+        offset, even_line, odd_line, in_even = self._split(address)
+        m.d.comb += [
+            even.read.address.eq(even_line),
+            odd.read.address.eq(odd_line),
+            even.read.enable.eq(enable),
+            odd.read.enable.eq(enable),
+        ]
+        offset = delayed(m, "offset_delay", offset, Memory1R1W.LATENCY)
+        in_even = delayed(m, "in_even_delay", in_even, Memory1R1W.LATENCY)
+        selected = Signal(8 * size, name="read_lanes")
+        for lane in range(size):
+            byte = slice(8 * lane, 8 * lane + 8)
+            m.d.comb += selected[byte].eq(Mux(in_even[lane], even.read.data[byte], odd.read.data[byte]))
+        aligned = Signal(8 * size, reset_less=True)
+        m.d.sync += aligned.eq(rotated_right(selected, offset, 8))
+        m.d.comb += [
+            self.array_data.eq(aligned),
+            self.store_data.eq(aligned),
+            self.store_valid.eq(delayed(m, "store_delay", store.valid & store.ready, self.READ_LATENCY)),
+        ]
+
+    def _write(self, m: Module, even: Memory1R1W, odd: Memory1R1W) -> None:
+        config = self.config
+        size = config.word_bytes
+        drain, load = self.drain_write, self.load_write
+        # Lanes that are `period` places apart get the same byte, so only so many bytes have to be rotated.
+        period = power_of_two_at_least(max(config.lanes, config.memory_bytes))
+        address = Signal(address_bits(config), name="write_address")
+        payload = Signal(8 * period, name="write_data")
+        strobe = Signal(size, name="write_strobe")
+        m.d.comb += load.ready.eq(~drain.enable)
+        with m.If(drain.enable):
+            m.d.comb += [address.eq(drain.address), payload.eq(drain.data), strobe.eq(drain.strobe)]
+        with m.Else():
+            m.d.comb += [address.eq(load.payload.address), payload.eq(load.payload.data)]
+            m.d.comb += strobe.eq(Mux(load.valid, load.payload.strobe, 0))
+
+        offset, even_line, odd_line, in_even = self._split(address)
+        lanes = Signal(8 * period, name="write_lanes", reset_less=True)
+        lane_strobe = Signal(size)
+        m.d.sync += lanes.eq(rotated_left(payload, offset[: (period - 1).bit_length()], 8))
+        m.d.comb += lane_strobe.eq(rotated_left(strobe, offset, 1))
+        for name, bank, line, here in (("even", even, even_line, in_even), ("odd", odd, odd_line, ~in_even)):
+            line_register = Signal.like(bank.write.address, name=f"{name}_line", reset_less=True)
+            enable_register = Signal(size, name=f"{name}_enable")
+            m.d.sync += [line_register.eq(line), enable_register.eq(lane_strobe & here)]
+            m.d.comb += [
+                bank.write.address.eq(line_register),
+                bank.write.data.eq(lanes.replicate(size // period)),
+                bank.write.enable.eq(enable_register),
+            ]

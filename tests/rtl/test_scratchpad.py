@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+from weft.rtl.config import Config
+from weft.rtl.scratchpad import Scratchpad
+
+from tests.rtl.common import pack, simulate
+
+# rows, cols, lanes, memory_width, scratchpad_bytes: words of 4 to 64 bytes, narrow and wide writers, few lines.
+SHAPES = [
+    (1, 1, 1, 32, 16),
+    (4, 4, 2, 32, 64),
+    (5, 5, 5, 32, 64),
+    (3, 6, 3, 64, 32),
+    (16, 8, 4, 32, 256),
+    (2, 33, 33, 128, 256),
+    (4, 4, 1, 512, 256),
+]
+
+
+def make(rows, cols, lanes, memory_width, scratchpad_bytes):
+    config = Config(
+        rows=rows,
+        cols=cols,
+        lanes=lanes,
+        memory_width=memory_width,
+        axi_width=memory_width,
+        scratchpad_bytes=scratchpad_bytes,
+        parameter_channels=lanes,
+    )
+    return config, Scratchpad(config)
+
+
+class Model:
+    """The bytes, and the cycle in which each was last granted a write."""
+
+    def __init__(self, size):
+        self.size = size
+        self.bytes = np.zeros(size, np.int64)
+        self.written = np.full(size, np.iinfo(np.int64).max)
+
+    def write(self, cycle, address, values, strobe):
+        for index, value in enumerate(values):
+            if strobe >> index & 1:
+                self.bytes[(address + index) % self.size] = value
+                self.written[(address + index) % self.size] = cycle
+
+    def read(self, cycle, address, count):
+        """The bytes from an address on; -1 where a read that is granted in this cycle need not see the write."""
+        places = (address + np.arange(count)) % self.size
+        settled = self.written[places] <= cycle - Scratchpad.WRITE_LATENCY
+        return np.where(settled, self.bytes[places], -1)
+
+
+def random_bits(random, count):
+    return int.from_bytes(random.bytes(count), "little") >> 7 * count
+
+
+def compare(expected, got):
+    known = expected >= 0
+    assert got[known].tolist() == expected[known].tolist()
+    return int(known.sum())
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_random_traffic_on_all_ports(shape, seed):
+    """Every grant, every byte read and every store_valid of 400 cycles, against an array of bytes."""
+    config, dut = make(*shape)
+    size, lanes, memory_bytes = config.scratchpad_bytes, config.lanes, config.memory_bytes
+    random = np.random.default_rng(seed)
+    model = Model(size)
+    compared = stalls = 0
+
+    async def testbench(ctx):
+        nonlocal compared, stalls
+        # Reads under way: the cycle in which the data come, and what they are.
+        array_reads, store_reads = {}, {}
+        load = store = None
+        for cycle in range(400):
+            array_enable, drain_enable = bool(random.integers(2)), bool(random.integers(2))
+            array_address, drain_address = random.integers(size, size=2).tolist()
+            drain_bytes, drain_strobe = random.bytes(lanes), random_bits(random, lanes)
+            ctx.set(dut.array_read, {"enable": array_enable, "address": array_address})
+            ctx.set(
+                dut.drain_write,
+                {
+                    "enable": drain_enable,
+                    "address": drain_address,
+                    "data": list(drain_bytes),
+                    "strobe": drain_strobe,
+                },
+            )
+            if load is None and random.integers(2):
+                strobe = random_bits(random, memory_bytes)
+                load = (int(random.integers(size)), random.bytes(memory_bytes), strobe)
+                ctx.set(
+                    dut.load_write.payload,
+                    {"address": load[0], "data": int.from_bytes(load[1], "little"), "strobe": strobe},
+                )
+            if store is None and random.integers(2):
+                store = int(random.integers(size))
+                ctx.set(dut.store_read.payload, store)
+            ctx.set(dut.load_write.valid, load is not None)
+            ctx.set(dut.store_read.valid, store is not None)
+
+            assert ctx.get(dut.load_write.ready) == (not drain_enable)
+            assert ctx.get(dut.store_read.ready) == (not array_enable)
+            if array_enable:
+                stalls += store is not None
+                array_reads[cycle + Scratchpad.READ_LATENCY] = model.read(cycle, array_address, config.word_bytes)
+            elif store is not None:
+                store_reads[cycle + Scratchpad.READ_LATENCY] = model.read(cycle, store, memory_bytes)
+                store = None
+            if drain_enable:
+                stalls += load is not None
+                model.write(cycle, drain_address, drain_bytes, drain_strobe)
+            elif load is not None:
+                model.write(cycle, *load)
+                load = None
+
+            if cycle in array_reads:
+                got = [ctx.get(dut.array_data[index]) for index in range(config.word_bytes)]
+                compared += compare(array_reads[cycle], np.array(got))
+            assert ctx.get(dut.store_valid) == (cycle in store_reads)
+            if cycle in store_reads:
+                got = ctx.get(dut.store_data).to_bytes(memory_bytes, "little")
+                compared += compare(store_reads[cycle], np.array(list(got)))
+            await ctx.tick()
+
+    simulate(dut, testbench, cycles=500)
+    assert compared > 200
+    assert stalls > 50
+
+
+@pytest.mark.parametrize("writer", ["drain", "load"])
+@pytest.mark.parametrize("shape", SHAPES[:5], ids=str)
+def test_a_read_sees_a_write_after_write_latency_at_every_address(shape, writer):
+    """The last addresses wrap around to the first."""
+    config, dut = make(*shape)
+    size = config.scratchpad_bytes
+    count = config.lanes if writer == "drain" else config.memory_bytes
+    random = np.random.default_rng(7)
+    model = np.zeros(size, np.int64)
+
+    async def put(ctx, address, values):
+        strobe = (1 << count) - 1
+        if writer == "drain":
+            payload = {"enable": 1, "address": address, "data": values, "strobe": strobe}
+            ctx.set(dut.drain_write, payload)
+        else:
+            ctx.set(dut.load_write.payload, {"address": address, "data": pack(values, 8), "strobe": strobe})
+            ctx.set(dut.load_write.valid, 1)
+        model[(address + np.arange(count)) % size] = values
+        await ctx.tick()
+        ctx.set(dut.drain_write.enable, 0)
+        ctx.set(dut.load_write.valid, 0)
+
+    async def testbench(ctx):
+        for address in range(size):
+            await put(ctx, address, random.integers(256, size=count).tolist())
+        for address in range(size):
+            await put(ctx, address, random.integers(256, size=count).tolist())
+            await ctx.tick().repeat(Scratchpad.WRITE_LATENCY - 1)
+            ctx.set(dut.array_read, {"enable": 1, "address": address})
+            await ctx.tick().repeat(Scratchpad.READ_LATENCY)
+            ctx.set(dut.array_read.enable, 0)
+            got = [ctx.get(dut.array_data[index]) for index in range(config.word_bytes)]
+            assert got == model[(address + np.arange(config.word_bytes)) % size].tolist()
+
+    simulate(dut, testbench, cycles=size * 8)
+
+
+def test_latencies():
+    assert (Scratchpad.READ_LATENCY, Scratchpad.WRITE_LATENCY) == (2, 2)

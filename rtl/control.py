@@ -1,0 +1,143 @@
+"""The registers behind the register port: start, status, error, interrupt, base addresses and counters."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out
+
+from . import bus, registers
+from .config import Config
+from .registers import Activity, Control, ErrorCause, Status, Unit
+
+
+class ControlRegisters(Component):
+    """Implements registers.REGISTERS.
+
+    Members
+    -------
+    port : the host's accesses (register_port).
+    start, reset : one-cycle pulses; start is not given while busy.
+    busy, finished : of the sequencer. dispatched : pulse per instruction.
+    error, error_cause, error_unit, error_address : the first error of a run is kept.
+    activity : what each unit does now.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "port": In(bus.register_port()),
+                "start": Out(1),
+                "reset": Out(1),
+                "program": Out(config.address_width),
+                "bases": Out(data.ArrayLayout(config.address_width, registers.BASES)),
+                "failed": Out(1),
+                "interrupt": Out(1),
+                "busy": In(1),
+                "finished": In(1),
+                "dispatched": In(1),
+                "error": In(1),
+                "error_cause": In(ErrorCause),
+                "error_unit": In(3),
+                "error_address": In(config.address_width),
+                "activity": In(data.ArrayLayout(Activity, len(Unit))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        port = self.port
+        done, failed, interrupt_enable, running = (
+            Signal(name=name) for name in ("done", "failed", "interrupt_enable", "running")
+        )
+        cycles = Signal(32)
+        instructions = Signal(32)
+        cause = Signal(8)
+        unit = Signal(3)
+        fault = Signal(32)
+        busy = Signal()
+        m.d.comb += [
+            busy.eq(self.busy | running),
+            self.failed.eq(failed),
+            self.interrupt.eq(interrupt_enable & (done | failed)),
+        ]
+        readable = {
+            "IDENTITY": registers.IDENTITY,
+            "VERSION": registers.INTERFACE_VERSION,
+            "DIGEST": config.digest32,
+            "CONTROL": interrupt_enable << Control.INTERRUPT_ENABLE,
+            "STATUS": Cat(busy & ~failed, done, failed),
+            "ERROR": Cat(cause, unit),
+            "ERROR_ADDRESS": fault,
+            "PROGRAM": self.program[:32],
+            **{f"BASE_{index}": self.bases[index][:32] for index in range(registers.BASES)},
+            "CYCLES": cycles,
+            "UNITS": Cat(self.activity[index] for index in range(len(Unit))),
+            "INSTRUCTIONS": instructions,
+        }
+        with m.If(running):
+            m.d.sync += cycles.eq(cycles + 1)
+        m.d.sync += instructions.eq(instructions + self.dispatched)
+
+        if config.counters:
+            for index in Unit:
+                for activity in Activity:
+                    if activity is Activity.IDLE:
+                        continue
+                    name = f"{index.name}_{activity.name}"
+                    counter = Signal(32, name=name.lower())
+                    readable[name] = counter
+                    with m.If(self.start):
+                        m.d.sync += counter.eq(0)
+                    with m.Elif(running & (self.activity[index] == activity)):
+                        m.d.sync += counter.eq(counter + 1)
+
+        with m.If(port.read):
+            m.d.sync += port.read_data.eq(0)
+            with m.Switch(port.address):
+                for name, value in readable.items():
+                    with m.Case(registers.BY_NAME[name].offset):
+                        m.d.sync += port.read_data.eq(value)
+
+        written = {register.name: Signal(name=f"write_{register.name.lower()}") for register in registers.REGISTERS}
+        for name, signal in written.items():
+            m.d.comb += signal.eq(port.write & (port.address == registers.BY_NAME[name].offset))
+        m.d.comb += [
+            self.start.eq(written["CONTROL"] & port.write_data[Control.START] & ~busy & ~failed),
+            self.reset.eq(written["CONTROL"] & port.write_data[Control.RESET]),
+        ]
+        with m.If(written["CONTROL"]):
+            m.d.sync += interrupt_enable.eq(port.write_data[Control.INTERRUPT_ENABLE])
+        with m.If(written["PROGRAM"]):
+            m.d.sync += self.program.eq(port.write_data)
+        for index in range(registers.BASES):
+            with m.If(written[f"BASE_{index}"]):
+                m.d.sync += self.bases[index].eq(port.write_data)
+        with m.If(written["STATUS"]):
+            m.d.sync += [
+                done.eq(done & ~port.write_data[Status.DONE]),
+                failed.eq(failed & ~port.write_data[Status.ERROR]),
+            ]
+
+        # What happens in the hardware outranks what the host clears in the same cycle.
+        with m.If(self.finished & running):
+            m.d.sync += [running.eq(0), done.eq(~failed)]
+        with m.If(self.error & ~failed):
+            m.d.sync += [
+                failed.eq(1),
+                running.eq(0),
+                cause.eq(self.error_cause),
+                unit.eq(self.error_unit),
+                fault.eq(self.error_address),
+            ]
+        with m.If(self.start):
+            m.d.sync += [
+                running.eq(1),
+                done.eq(0),
+                cycles.eq(0),
+                instructions.eq(0),
+                cause.eq(ErrorCause.NONE),
+            ]
+        with m.If(self.reset):
+            m.d.sync += [running.eq(0), done.eq(0), failed.eq(0)]
+        return m

@@ -1,0 +1,191 @@
+"""The NPU between its memory port and its register port: instances and connections, no data path of its own."""
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+
+from . import bus, isa
+from .accumulator import Accumulator
+from .array import Array
+from .config import Config
+from .control import ControlRegisters
+from .dma import LoadUnit, StoreUnit
+from .drain import Drain
+from .feeder import Feeder
+from .parameters import ParameterMemory
+from .queue import InstructionQueue
+from .registers import Activity, ErrorCause, Unit
+from .scratchpad import Scratchpad
+from .sequencer import Sequencer
+from .tokens import Gate, Tokens
+from .weights import WeightStore
+
+LAYOUTS = {Unit.LOAD: isa.LOAD, Unit.ARRAY: isa.CONV, Unit.DRAIN: isa.DRAIN, Unit.STORE: isa.STORE}
+
+
+def trace_layout() -> data.StructLayout:
+    """What one unit does in this cycle: its activity and the tag concerned, and the tag of an instruction that it has
+    just completed."""
+    return data.StructLayout({"activity": Activity, "tag": 16, "done": 1, "done_tag": 16})
+
+
+class Core(Component):
+    """Everything but the bus adapters.
+
+    Members
+    -------
+    read, write : the memory port.
+    registers : the host's access to registers.REGISTERS.
+    abandon : pulse with which the units are reset; what is on its way through the ports has no effect any more.
+    interrupt : level, while done or failed and enabled.
+    trace : one trace_layout per unit, for simulation and debugging.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "read": Out(bus.memory_read(config)),
+                "write": Out(bus.memory_write(config)),
+                "registers": In(bus.register_port()),
+                "abandon": Out(1),
+                "interrupt": Out(1),
+                "trace": Out(data.ArrayLayout(trace_layout(), len(Unit))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+
+        m.submodules.control = control = ControlRegisters(config)
+        resettable = ResetInserter(control.reset)
+        sequencer = Sequencer(config)
+        arbiter = bus.ReadArbiter(config)
+        m.submodules.sequencer = resettable(sequencer)
+        m.submodules.arbiter = resettable(arbiter)
+        m.submodules.scratchpad = scratchpad = Scratchpad(config)
+        m.submodules.weights = weights = WeightStore(config)
+        m.submodules.parameters = parameters = ParameterMemory(config)
+        m.submodules.array = array = Array(config)
+        m.submodules.accumulator = accumulator = Accumulator(config)
+        units = {
+            Unit.LOAD: LoadUnit(config),
+            Unit.ARRAY: Feeder(config),
+            Unit.DRAIN: Drain(config),
+            Unit.STORE: StoreUnit(config),
+        }
+        load, feeder, drain, store = units.values()
+        for unit, component in units.items():
+            m.submodules[f"{unit.name.lower()}_unit"] = resettable(component)
+
+        # Memory <-> units.
+        connect(m, arbiter.port, flipped(self.read))
+        connect(m, sequencer.memory, arbiter.fetch)
+        connect(m, load.memory, arbiter.load)
+        connect(m, store.memory, flipped(self.write))
+        connect(m, flipped(self.registers), control.port)
+
+        m.d.comb += self.abandon.eq(control.reset)
+
+        # Data: memory -> scratchpad, weights, parameters.
+        connect(m, load.scratchpad, scratchpad.load_write)
+        connect(m, load.weights, weights.write)
+        connect(m, load.parameters, parameters.write)
+        # Data: scratchpad and weights -> array -> accumulator -> drain -> scratchpad -> memory.
+        m.d.comb += [
+            scratchpad.array_read.eq(feeder.read),
+            feeder.read_data.eq(scratchpad.array_data),
+            weights.read.eq(feeder.line),
+            array.weights.eq(weights.weights),
+            array.activations.eq(feeder.activations),
+            array.first.eq(feeder.first),
+            accumulator.sums.eq(array.sums),
+            accumulator.control.eq(feeder.control),
+            accumulator.read.eq(drain.accumulator_read),
+            drain.accumulator_data.eq(accumulator.read_data),
+            parameters.read.eq(drain.parameter_read),
+            drain.parameter_data.eq(parameters.read_data),
+            scratchpad.drain_write.eq(drain.write),
+        ]
+        connect(m, store.store_read, scratchpad.store_read)
+        m.d.comb += [store.store_data.eq(scratchpad.store_data), store.store_valid.eq(scratchpad.store_valid)]
+
+        # Halves of the accumulator that wait for the drain.
+        full = Signal(2)
+        with m.If(control.reset):
+            m.d.sync += full.eq(0)
+        with m.Else():
+            m.d.sync += full.eq(full + accumulator.committed - drain.half_release)
+        m.d.comb += [
+            drain.half_full.eq((full != 0) | accumulator.committed),
+            feeder.release.eq(drain.half_release),
+        ]
+        m.d.comb += [load.bases.eq(control.bases), store.bases.eq(control.bases)]
+
+        # Instructions: queue -> gate -> unit, with tokens between the gates.
+        m.submodules.tokens = tokens = Tokens()
+        m.d.comb += tokens.clear.eq(control.start | control.reset)
+        idle = []
+        for unit, component in units.items():
+            queue = InstructionQueue(config, LAYOUTS[unit])
+            gate = Gate(LAYOUTS[unit])
+            name = unit.name.lower()
+            m.submodules[f"{name}_queue"] = resettable(queue)
+            m.submodules[f"{name}_gate"] = resettable(gate)
+            connect(m, sequencer.queues[unit], queue.i)
+            connect(m, queue.o, gate.i)
+            connect(m, gate.o, component.instruction)
+            m.d.comb += [
+                gate.available.eq(tokens.available[unit]),
+                tokens.taken[unit].eq(gate.take),
+                tokens.given[unit].eq(gate.give),
+                gate.done.eq(component.done),
+            ]
+            idle.append(gate.idle & queue.empty)
+            trace = self.trace[unit]
+            m.d.comb += [
+                trace.activity.eq(Mux(component.activity != Activity.IDLE, component.activity, gate.activity)),
+                trace.tag.eq(Mux(component.activity != Activity.IDLE, component.tag, queue.o.payload.header.tag)),
+                trace.done.eq(gate.retired),
+                trace.done_tag.eq(gate.retired_tag),
+                control.activity[unit].eq(trace.activity),
+            ]
+
+        # Status and errors; when several come at once the first in this list is kept.
+        m.d.comb += [
+            sequencer.start.eq(control.start),
+            sequencer.program.eq(control.program),
+            sequencer.idle_units.eq(Cat(idle).all()),
+            sequencer.stop.eq(control.failed),
+            control.busy.eq(sequencer.busy),
+            control.finished.eq(sequencer.finished),
+            control.dispatched.eq(sequencer.dispatched),
+            self.interrupt.eq(control.interrupt),
+        ]
+        with m.If(sequencer.error):
+            m.d.comb += [
+                control.error.eq(1),
+                control.error_cause.eq(sequencer.error_cause),
+                control.error_address.eq(sequencer.error_address),
+            ]
+        with m.Elif(load.error.valid):
+            m.d.comb += [
+                control.error.eq(1),
+                control.error_cause.eq(ErrorCause.READ_ERROR),
+                control.error_unit.eq(Unit.LOAD),
+                control.error_address.eq(load.error.address),
+            ]
+        with m.Elif(store.error.valid):
+            m.d.comb += [
+                control.error.eq(1),
+                control.error_cause.eq(ErrorCause.WRITE_ERROR),
+                control.error_unit.eq(Unit.STORE),
+                control.error_address.eq(store.error.address),
+            ]
+        with m.Elif(tokens.overflow.any()):
+            m.d.comb += [control.error.eq(1), control.error_cause.eq(ErrorCause.TOKEN_OVERFLOW)]
+            for unit in reversed(Unit):
+                with m.If(tokens.overflow[unit]):
+                    m.d.comb += control.error_unit.eq(unit)
+        return m

@@ -1,0 +1,370 @@
+"""The load and the store unit: rows of bytes between memory and the on-chip memories.
+
+A row is requested as the memory words that cover it, and word k of it belongs at local address
+local - external % Mw + k * Mw, for a memory port of Mw bytes: the local memory takes any byte address, so
+bytes are never shifted here, only masked at the row's two ends.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from . import bus, isa
+from .config import Config
+from .registers import BASES, Activity
+from .scratchpad import Scratchpad
+
+
+def row_layout(config: Config) -> data.StructLayout:
+    """One row of a transfer.
+
+    `external` and `local` are the addresses of its first byte, `words` the memory words that cover it,
+    `last_byte` the place of its last byte in the last word; `final` marks the instruction's last row.
+    """
+    return data.StructLayout(
+        {
+            "external": unsigned(config.address_width),
+            "local": unsigned(isa.LOCAL_BITS),
+            "words": unsigned(bus.WORDS_BITS),
+            "last_byte": unsigned(exact_log2(config.memory_bytes)),
+            "final": 1,
+            "space": isa.Space,
+            "tag": 16,
+        }
+    )
+
+
+def error_layout(config: Config) -> data.StructLayout:
+    """`valid` for one cycle, with the address of the first byte of the row at fault."""
+    return data.StructLayout({"valid": 1, "address": unsigned(config.address_width)})
+
+
+class Rows(Component):
+    """The loop over an instruction's rows.
+
+    The first row is offered `LATENCY` cycles after the instruction was taken, then one row per cycle; the
+    next instruction is taken together with the last row.
+    """
+
+    LATENCY = 1
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "instruction": In(stream.Signature(isa.LOAD)),
+                "bases": In(data.ArrayLayout(config.address_width, BASES)),
+                "row": Out(stream.Signature(row_layout(config))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word = self.config.memory_bytes
+        offset_bits = exact_log2(word)
+        current = Signal(isa.LOAD)  # of it: the steps, the sizes, the space and the tag
+        external = Signal(self.config.address_width)
+        local = Signal(isa.LOCAL_BITS)
+        left = Signal(16)
+        active = Signal()
+        taken = Signal()
+
+        row = self.row.payload
+        reach = Signal(isa.LOCAL_BITS + 1)
+        m.d.comb += [
+            reach.eq(external[:offset_bits] + current.bytes),
+            self.row.valid.eq(active),
+            row.external.eq(external),
+            row.local.eq(local),
+            row.words.eq((reach + (word - 1)) >> offset_bits),
+            row.last_byte.eq(reach[:offset_bits] - 1),
+            row.final.eq(left == 1),
+            row.space.eq(current.space),
+            row.tag.eq(current.header.tag),
+            taken.eq(active & self.row.ready),
+            self.instruction.ready.eq(~active | (taken & row.final)),
+        ]
+        with m.If(taken):
+            m.d.sync += [
+                external.eq(external + current.step),
+                local.eq(local + current.local_step),
+                left.eq(left - 1),
+            ]
+        with m.If(taken & row.final):
+            m.d.sync += active.eq(0)
+        with m.If(self.instruction.valid & self.instruction.ready):
+            new = self.instruction.payload
+            m.d.sync += [
+                active.eq(1),
+                current.eq(new),
+                external.eq(self.bases[new.base] + new.offset),
+                local.eq(new.local),
+                left.eq(new.rows),
+            ]
+        return m
+
+
+def word_address(m: Module, config: Config, row: data.View, begin: Value, advance: Value) -> Signal:
+    """The local address of a row's current word.
+
+    Parameters
+    ----------
+    row
+        The row, of row_layout.
+    begin
+        The current word is the row's first.
+    advance
+        In the next cycle the word after this one is the current one.
+    """
+    address = Signal(isa.LOCAL_BITS, name="word_address")
+    following = Signal(isa.LOCAL_BITS, name="following_address")
+    offset = row.external[: exact_log2(config.memory_bytes)]
+    m.d.comb += address.eq(Mux(begin, row.local - offset, following))
+    with m.If(advance):
+        m.d.sync += following.eq(address + config.memory_bytes)
+    return address
+
+
+def strobe(m: Module, config: Config, row: data.View, begin: Value, end: Value) -> Signal:
+    """Which bytes of the row's current word belong to the row: all but those cut off in its first and last
+    word."""
+    strobes = Signal(config.memory_bytes, name="strobes")
+    offset = row.external[: exact_log2(config.memory_bytes)]
+    m.d.comb += strobes.eq(
+        Cat((~begin | (offset <= byte)) & (~end | (row.last_byte >= byte)) for byte in range(config.memory_bytes))
+    )
+    return strobes
+
+
+class LoadUnit(Component):
+    """Executes LOAD.
+
+    Requests run ahead of the data by as many rows as the memory port may have under way, across instructions.
+    A word is written in the cycle in which memory gives it, unless the target is not ready.
+
+    Members
+    -------
+    instruction : valid when the instruction may start. bases : the base registers.
+    memory : bus.memory_read.
+    scratchpad, weights, parameters : where the words go (bus.local_write_layout).
+    done : one pulse per instruction, in order, in the cycle in which its last word is accepted by its target.
+    error : see error_layout; the transfer goes on.
+    activity, tag : what the unit does in this cycle, and for which instruction.
+    """
+
+    LATENCY = Rows.LATENCY
+    """Cycles from an instruction's being taken to its first request."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        scratchpad_bits = exact_log2(config.scratchpad_bytes)
+        space = stream.Signature(bus.local_write_layout(config, isa.LOCAL_BITS))
+        super().__init__(
+            {
+                "instruction": In(stream.Signature(isa.LOAD)),
+                "bases": In(data.ArrayLayout(config.address_width, BASES)),
+                "memory": Out(bus.memory_read(config)),
+                "scratchpad": Out(stream.Signature(bus.local_write_layout(config, scratchpad_bits))),
+                "weights": Out(space),
+                "parameters": Out(space),
+                "done": Out(1),
+                "error": Out(error_layout(config)),
+                "activity": Out(Activity),
+                "tag": Out(16),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        layout = row_layout(config)
+        m.submodules.rows = rows = Rows(config)
+        m.submodules.requested = requested = SyncFIFO(width=layout.size, depth=bus.requests_in_flight(config))
+        connect(m, flipped(self.instruction), rows.instruction)
+        row = rows.row.payload
+        offset_bits = exact_log2(config.memory_bytes)
+        request = self.memory.request
+        m.d.comb += [
+            rows.bases.eq(self.bases),
+            request.valid.eq(rows.row.valid & requested.w_rdy),
+            request.payload.address.eq(Cat(Const(0, offset_bits), row.external[offset_bits:])),
+            request.payload.words.eq(row.words),
+            rows.row.ready.eq(request.ready & requested.w_rdy),
+            requested.w_en.eq(request.valid & request.ready),
+            requested.w_data.eq(row),
+        ]
+
+        arriving = Signal(layout)
+        begin = Signal(init=1)
+        moved = Signal()
+        end = self.memory.data.payload.last
+        address = word_address(m, config, arriving, begin, moved)
+        strobes = strobe(m, config, arriving, begin, end)
+        valid = Signal()
+        ready = Signal()
+        m.d.comb += [
+            arriving.eq(requested.r_data),
+            valid.eq(self.memory.data.valid & requested.r_rdy),
+            self.memory.data.ready.eq(ready & requested.r_rdy),
+            moved.eq(valid & ready),
+            requested.r_en.eq(moved & end),
+            self.done.eq(moved & end & arriving.final),
+            self.error.valid.eq(moved & self.memory.data.payload.error),
+            self.error.address.eq(arriving.external),
+        ]
+        with m.If(moved):
+            m.d.sync += begin.eq(end)
+        with m.Switch(arriving.space):
+            for space, target in (
+                (isa.Space.SCRATCHPAD, self.scratchpad),
+                (isa.Space.WEIGHTS, self.weights),
+                (isa.Space.PARAMETERS, self.parameters),
+            ):
+                m.d.comb += [
+                    target.payload.address.eq(address),
+                    target.payload.data.eq(self.memory.data.payload.data),
+                    target.payload.strobe.eq(strobes),
+                ]
+                with m.Case(space):
+                    m.d.comb += [target.valid.eq(valid), ready.eq(target.ready)]
+            with m.Default():
+                m.d.comb += ready.eq(1)  # a space that does not exist takes everything, so that the unit cannot hang
+
+        m.d.comb += self.tag.eq(Mux(requested.r_rdy, arriving.tag, row.tag))
+        with m.If(moved):
+            m.d.comb += self.activity.eq(Activity.BUSY)
+        with m.Elif(valid):
+            m.d.comb += self.activity.eq(Activity.WAIT_SCRATCHPAD)
+        with m.Elif(self.instruction.valid | rows.row.valid | requested.r_rdy):
+            m.d.comb += self.activity.eq(Activity.WAIT_MEMORY)
+        return m
+
+
+class StoreUnit(Component):
+    """Executes STORE.
+
+    A row is requested while its words are read from the scratchpad; the next row follows without a pause,
+    across instructions, and responses are awaited behind that.
+
+    Members
+    -------
+    instruction : valid when the instruction may start. bases : the base registers.
+    memory : bus.memory_write.
+    store_read : byte addresses to read; `store_data` comes with `store_valid`, in order, and is never
+        refused.
+    done : one pulse per instruction, in order, in the cycle of the last response.
+    error : see error_layout; the transfer goes on.
+    activity, tag : what the unit does in this cycle, and for which instruction.
+    """
+
+    LATENCY = Rows.LATENCY
+    """Cycles from an instruction's being taken to its first request and its first read."""
+
+    BUFFER = Scratchpad.READ_LATENCY + 2
+    """Words under way from the scratchpad or waiting for memory: enough for one word per cycle."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "instruction": In(stream.Signature(isa.STORE)),
+                "bases": In(data.ArrayLayout(config.address_width, BASES)),
+                "memory": Out(bus.memory_write(config)),
+                "store_read": Out(stream.Signature(unsigned(exact_log2(config.scratchpad_bytes)))),
+                "store_data": In(config.memory_width),
+                "store_valid": In(1),
+                "done": Out(1),
+                "error": Out(error_layout(config)),
+                "activity": Out(Activity),
+                "tag": Out(16),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        m.submodules.rows = rows = Rows(config)
+        connect(m, flipped(self.instruction), rows.instruction)
+        row = rows.row.payload
+
+        # A row is left behind when it has been requested and all of its words have been read.
+        requested = Signal()
+        read = Signal()
+        leave = Signal()
+        request = self.memory.request
+        outcome = data.StructLayout({"external": unsigned(config.address_width), "final": 1})
+        m.submodules.responses = responses = SyncFIFO(width=outcome.size, depth=bus.requests_in_flight(config))
+        request_now = Signal()
+        m.d.comb += [
+            rows.bases.eq(self.bases),
+            request.valid.eq(rows.row.valid & ~requested & responses.w_rdy),
+            request.payload.address.eq(row.external & ~Const(config.memory_bytes - 1, config.address_width)),
+            request.payload.words.eq(row.words),
+            request_now.eq(request.valid & request.ready),
+            responses.w_en.eq(request_now),
+            responses.w_data.eq(Cat(row.external, row.final)),
+        ]
+
+        # A word's strobes wait for its data, and hold its place in the buffer meanwhile.
+        m.submodules.strobes = strobes = SyncFIFO(width=config.memory_bytes, depth=self.BUFFER)
+        m.submodules.words = words = SyncFIFO(width=config.memory_width, depth=self.BUFFER)
+        begin = Signal(init=1)
+        end = Signal()
+        left = Signal(bus.WORDS_BITS)
+        following = Signal(bus.WORDS_BITS)
+        granted = Signal()
+        m.d.comb += [
+            left.eq(Mux(begin, row.words, following)),
+            end.eq(left == 1),
+            granted.eq(self.store_read.valid & self.store_read.ready),
+            self.store_read.valid.eq(rows.row.valid & ~read & strobes.w_rdy),
+            self.store_read.payload.eq(word_address(m, config, row, begin, granted)),
+            strobes.w_en.eq(granted),
+            strobes.w_data.eq(strobe(m, config, row, begin, end)),
+            words.w_en.eq(self.store_valid),
+            words.w_data.eq(self.store_data),
+        ]
+        with m.If(granted):
+            m.d.sync += [following.eq(left - 1), begin.eq(end)]
+        m.d.comb += [
+            leave.eq((requested | request_now) & (read | (granted & end))),
+            rows.row.ready.eq(leave),
+        ]
+        with m.If(leave):
+            m.d.sync += [requested.eq(0), read.eq(0)]
+        with m.Else():
+            m.d.sync += [requested.eq(requested | request_now), read.eq(read | (granted & end))]
+
+        # Bytes that are not written are sent as zero, never as what the scratchpad happens to hold around the
+        # row.
+        sent = self.memory.data
+        mask = Cat(bit.replicate(8) for bit in strobes.r_data)
+        m.d.comb += [
+            sent.valid.eq(words.r_rdy),
+            sent.payload.data.eq(words.r_data & mask),
+            sent.payload.strobe.eq(strobes.r_data),
+            words.r_en.eq(sent.ready),
+            strobes.r_en.eq(sent.ready & words.r_rdy),
+        ]
+
+        answered = Signal()
+        result = data.View(outcome, responses.r_data)
+        m.d.comb += [
+            self.memory.response.ready.eq(responses.r_rdy),
+            answered.eq(self.memory.response.valid & responses.r_rdy),
+            responses.r_en.eq(answered),
+            self.done.eq(answered & result.final),
+            self.error.valid.eq(answered & self.memory.response.payload.error),
+            self.error.address.eq(result.external),
+        ]
+
+        m.d.comb += self.tag.eq(row.tag)
+        with m.If(sent.valid & sent.ready):
+            m.d.comb += self.activity.eq(Activity.BUSY)
+        with m.Elif(self.store_read.valid & ~self.store_read.ready):
+            m.d.comb += self.activity.eq(Activity.WAIT_SCRATCHPAD)
+        with m.Elif(self.instruction.valid | rows.row.valid | responses.r_rdy):
+            m.d.comb += self.activity.eq(Activity.WAIT_MEMORY)
+        return m

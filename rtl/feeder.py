@@ -1,0 +1,300 @@
+"""Executes CONV: reads activations and weights in the order of the array's passes and says where the sums belong."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
+
+from . import array, isa
+from .accumulator import Accumulator, commit_latency, control_layout
+from .config import Config
+from .delay import delayed
+from .registers import Activity
+from .scratchpad import Scratchpad, array_read_layout
+from .weights import WeightStore, weight_read_layout
+
+
+class Feeder(Component):
+    """The array's controller.
+
+    Loop registers form a chain from the slowest loop to the fastest; each step adds to the registers of its own level
+    and copies them into the faster ones. One pixel is issued per cycle; a pass that has fewer pixels than the weights
+    take to arrive waits for the rest. An issue at cycle t reads the scratchpad at t + 1; the pixel enters the array at
+    t + ISSUE_LATENCY and its sums leave column 0 at t + SUMS_LATENCY.
+
+    Members
+    -------
+    instruction : stream of isa.CONV, whose tokens are taken. Accepted in the cycle in which the previous one issues
+        its last pixel, so that passes of different instructions follow each other without a bubble.
+    release : the drain frees a half in this cycle.
+    done : one pulse per instruction, when its last sum is in the accumulator.
+    """
+
+    ISSUE_LATENCY = 1 + Scratchpad.READ_LATENCY
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.SUMS_LATENCY = self.ISSUE_LATENCY + array.latency(config)
+        self.DONE_LATENCY = self.SUMS_LATENCY + commit_latency(config)
+        super().__init__(
+            {
+                "instruction": In(stream.Signature(isa.CONV)),
+                "release": In(1),
+                "read": Out(array_read_layout(config)),
+                "read_data": In(data.ArrayLayout(unsigned(8), config.word_bytes)),
+                "line": Out(weight_read_layout(config)),
+                "activations": Out(data.ArrayLayout(signed(8), config.rows)),
+                "first": Out(1),
+                "control": Out(control_layout(config)),
+                "done": Out(1),
+                "activity": Out(Activity),
+                "tag": Out(16),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        conv = self.instruction.payload
+        rows = config.rows
+        steps = config.weight_steps
+        address_bits = self.read.address.shape().width
+        entry_bits = self.control.entry.shape().width
+        line_bits = self.line.line.shape().width
+
+        # Halves that are neither being filled nor waiting for the drain. A release counts in its own cycle.
+        free = Signal(2, init=2)
+        half = Signal()
+        may_acquire = (free != 0) | self.release
+
+        active = Signal()
+        finish = Signal()
+        accept = Signal()
+        can_start = Signal()
+        m.d.comb += [
+            can_start.eq((~active | finish) & (~conv.acquire | may_acquire)),
+            self.instruction.ready.eq(can_start),
+            accept.eq(self.instruction.valid & can_start),
+        ]
+        m.d.sync += free.eq(free + self.release - (accept & conv.acquire))
+
+        # Nothing inside a row is farther away than the scratchpad is large.
+        local_bits = address_bits + 1
+        # The instruction's constants, copied so that the queue can present the next one.
+        held = Signal(isa.CONV)
+        # Loop state; counters run down to zero.
+        row_ky, row = (Signal(address_bits, name=name) for name in ("row_ky", "row"))
+        y_ky, y = (Signal(signed(18), name=name) for name in ("y_ky", "y"))
+        x_kx, x_k, x = (Signal(signed(local_bits + 1), name=name) for name in ("x_kx", "x_k", "x"))
+        k_left = Signal(local_bits)
+        ox, oy, n = (Signal(16, name=name) for name in ("ox", "oy", "n"))
+        kx, ky = (Signal(8, name=name) for name in ("kx", "ky"))
+        entry_n, entry = (Signal(entry_bits, name=name) for name in ("entry_n", "entry"))
+        line = Signal(line_bits)
+        fresh = Signal()  # the first pass of this n
+        first = Signal()  # the first pixel of this pass
+        pixels_done = Signal()  # all pixels of this pass are issued, weights still arrive
+        step = Signal(range(steps + 1))  # cycles of this pass so far, up to steps
+
+        issue = Signal()
+        last_pixel = Signal()
+        pass_end = Signal()
+        last_chunk, last_kx, last_ky, last_n = (
+            Signal(name=name) for name in ("last_chunk", "last_kx", "last_ky", "last_n")
+        )
+        m.d.comb += [
+            issue.eq(active & ~pixels_done),
+            last_pixel.eq((ox == 0) & (oy == 0)),
+            pass_end.eq(active & (pixels_done | last_pixel) & (step >= steps - 1)),
+            last_chunk.eq(k_left <= rows),
+            last_kx.eq(kx == 0),
+            last_ky.eq(ky == 0),
+            last_n.eq(n == 0),
+            finish.eq(pass_end & last_chunk & last_kx & last_ky & last_n),
+        ]
+
+        next_row = Signal(address_bits)
+        next_row_ky = Signal(address_bits)
+        next_x_k = Signal.like(x)
+        next_x_kx = Signal.like(x)
+        next_y_ky = Signal.like(y)
+        next_entry_n = Signal(entry_bits)
+        m.d.comb += [
+            next_row.eq(row + held.y_pitch),
+            next_row_ky.eq(row_ky + held.ky_pitch),
+            next_x_k.eq(x_k + rows),
+            next_x_kx.eq(x_kx + held.kx_step),
+            next_y_ky.eq(y_ky + held.ky_step),
+            next_entry_n.eq(entry_n + 1),
+        ]
+
+        with m.If(issue):
+            m.d.sync += first.eq(0)
+            with m.If(ox != 0):
+                m.d.sync += [ox.eq(ox - 1), x.eq(x + held.x_step), entry.eq(entry + held.entry_step)]
+            with m.Elif(oy != 0):
+                m.d.sync += [
+                    oy.eq(oy - 1),
+                    ox.eq(held.ox_count - 1),
+                    x.eq(x_k),
+                    y.eq(y + held.y_step),
+                    row.eq(next_row),
+                    entry.eq(entry + held.entry_step),
+                ]
+            with m.Else():
+                m.d.sync += pixels_done.eq(1)
+        with m.If(active & (step < steps)):
+            m.d.sync += [step.eq(step + 1), line.eq(line + 1)]
+
+        with m.If(pass_end):
+            # The next pass starts over at its first pixel; which one depends on the fastest loop that goes on.
+            m.d.sync += [
+                pixels_done.eq(0),
+                first.eq(1),
+                step.eq(0),
+                ox.eq(held.ox_count - 1),
+                oy.eq(held.oy_count - 1),
+                entry.eq(entry_n),
+                fresh.eq(0),
+            ]
+            with m.If(~last_chunk):
+                m.d.sync += [
+                    k_left.eq(k_left - rows),
+                    x_k.eq(next_x_k),
+                    x.eq(next_x_k),
+                    row.eq(row_ky),
+                    y.eq(y_ky),
+                ]
+            with m.Else():
+                m.d.sync += k_left.eq(held.run)
+                with m.If(~last_kx):
+                    m.d.sync += [
+                        kx.eq(kx - 1),
+                        x_kx.eq(next_x_kx),
+                        x_k.eq(next_x_kx),
+                        x.eq(next_x_kx),
+                        row.eq(row_ky),
+                        y.eq(y_ky),
+                    ]
+                with m.Else():
+                    m.d.sync += [
+                        kx.eq(held.kx_count - 1),
+                        x_kx.eq(held.x0),
+                        x_k.eq(held.x0),
+                        x.eq(held.x0),
+                    ]
+                    with m.If(~last_ky):
+                        m.d.sync += [
+                            ky.eq(ky - 1),
+                            row_ky.eq(next_row_ky),
+                            row.eq(next_row_ky),
+                            y_ky.eq(next_y_ky),
+                            y.eq(next_y_ky),
+                        ]
+                    with m.Else():
+                        m.d.sync += [
+                            ky.eq(held.ky_count - 1),
+                            row_ky.eq(held.address),
+                            row.eq(held.address),
+                            y_ky.eq(held.y0),
+                            y.eq(held.y0),
+                            n.eq(n - 1),
+                            entry_n.eq(next_entry_n),
+                            entry.eq(next_entry_n),
+                            fresh.eq(1),
+                        ]
+        with m.If(finish):
+            m.d.sync += active.eq(0)
+        with m.If(accept):
+            m.d.sync += [
+                active.eq(1),
+                held.eq(conv),
+                half.eq(half ^ conv.acquire),
+                row_ky.eq(conv.address),
+                row.eq(conv.address),
+                y_ky.eq(conv.y0),
+                y.eq(conv.y0),
+                x_kx.eq(conv.x0),
+                x_k.eq(conv.x0),
+                x.eq(conv.x0),
+                k_left.eq(conv.run),
+                ox.eq(conv.ox_count - 1),
+                oy.eq(conv.oy_count - 1),
+                n.eq(conv.n_count - 1),
+                kx.eq(conv.kx_count - 1),
+                ky.eq(conv.ky_count - 1),
+                entry_n.eq(conv.entry),
+                entry.eq(conv.entry),
+                line.eq(conv.weights),
+                fresh.eq(1),
+                first.eq(1),
+                pixels_done.eq(0),
+                step.eq(0),
+            ]
+
+        self._mask(m, issue, y, x, k_left, held)
+
+        # Read addresses, one register behind the loops.
+        m.d.sync += [self.read.enable.eq(issue), self.read.address.eq(row + x)]
+        request = Signal(self.line.shape())
+        m.d.comb += [request.enable.eq(active & (step < steps)), request.line.eq(line)]
+        m.d.comb += [
+            self.line.eq(delayed(m, "line_delay", request, self.ISSUE_LATENCY - WeightStore.LATENCY)),
+            self.first.eq(delayed(m, "first_delay", issue & first, self.ISSUE_LATENCY)),
+        ]
+
+        # The drain's half is the one that `half` named when it was committed: the first acquired is half 0.
+        control = Signal(self.control.shape())
+        last_issue = Signal()
+        m.d.comb += [
+            last_issue.eq(issue & last_pixel & last_chunk & last_kx & last_ky & last_n),
+            control.valid.eq(issue),
+            control.entry.eq(entry),
+            control.overwrite.eq(fresh & ~held.accumulate),
+            control.half.eq(~half),
+            control.commit.eq(last_issue & held.commit),
+        ]
+        m.d.comb += [
+            self.control.eq(
+                delayed(m, "control_delay", control, self.SUMS_LATENCY - Accumulator.CONTROL_LEAD)
+            ),
+            self.done.eq(delayed(m, "done_delay", last_issue, self.DONE_LATENCY)),
+            self.tag.eq(Mux(active, held.header.tag, conv.header.tag)),
+        ]
+        with m.If(issue):
+            m.d.comb += self.activity.eq(Activity.BUSY)
+        with m.Elif(active):
+            m.d.comb += self.activity.eq(Activity.WAIT_WEIGHTS)
+        with m.Elif(self.instruction.valid & ~can_start):
+            m.d.comb += self.activity.eq(Activity.WAIT_DRAIN)
+        return m
+
+    def _mask(
+        self, m: Module, issue: Signal, y: Signal, x: Signal, k_left: Signal, held: data.View
+    ) -> None:
+        """Force every byte that is not a pixel of the image to the zero point, on the way into the array.
+
+        Lane j is valid when low <= j < high. Both are worked out while the scratchpad reads."""
+        rows = self.config.rows
+        small = range(rows + 1)
+        inside = Signal()
+        before = Signal(signed(x.shape().width + 1))  # bytes before the row's start
+        behind = Signal(signed(x.shape().width + 1))  # bytes to the row's end
+        chunk = Signal(small)
+        m.d.sync += [
+            inside.eq((y >= 0) & (y < held.height)),
+            before.eq(-x),
+            behind.eq(held.row_bytes - x),
+            chunk.eq(Mux(k_left <= rows, k_left, rows)),
+        ]
+        low, high, high_row = Signal(small), Signal(small), Signal(small)
+        m.d.comb += high_row.eq(Mux(behind <= 0, 0, Mux(behind <= rows, behind, rows)))
+        m.d.sync += [
+            low.eq(Mux(before <= 0, 0, Mux(before <= rows, before, rows))),
+            high.eq(Mux(inside, Mux(high_row < chunk, high_row, chunk), 0)),
+        ]
+        valid = Signal(rows)
+        m.d.sync += valid.eq(Cat((low <= lane) & (lane < high) for lane in range(rows)))
+        zero_point = delayed(m, "zero_point_delay", held.zero_point, self.ISSUE_LATENCY)
+        for lane in range(rows):
+            byte = self.read_data[lane].as_signed()
+            m.d.comb += self.activations[lane].eq(Mux(valid[lane], byte, zero_point))

@@ -1,0 +1,111 @@
+"""Dependency tokens: the only order between units, explicit and counted."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import Component, In, Out
+
+from .registers import Activity, Unit
+
+UNITS = len(Unit)
+TOKEN_BITS = 6
+
+WAITS = (Activity.WAIT_LOAD, Activity.WAIT_ARRAY, Activity.WAIT_DRAIN, Activity.WAIT_STORE)
+
+
+class Tokens(Component):
+    """One counter per ordered pair of units: tokens that `source` gave to `sink` and `sink` has not taken.
+
+    A token that is given counts in its own cycle. `given` and `taken` are indexed [source][sink] and [sink][source].
+    """
+
+    def __init__(self) -> None:
+        grid = data.ArrayLayout(data.ArrayLayout(1, UNITS), UNITS)
+        super().__init__(
+            {
+                "clear": In(1),
+                "given": In(grid),
+                "taken": In(grid),
+                "available": Out(grid),
+                "overflow": Out(UNITS),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for sink in range(UNITS):
+            overflows = []
+            for source in range(UNITS):
+                if source == sink:
+                    continue
+                count = Signal(TOKEN_BITS, name=f"from_{source}_to_{sink}")
+                given = self.given[source][sink]
+                taken = self.taken[sink][source]
+                m.d.comb += self.available[sink][source].eq((count != 0) | given)
+                overflows.append((count == (1 << TOKEN_BITS) - 1) & given & ~taken)
+                with m.If(self.clear):
+                    m.d.sync += count.eq(0)
+                with m.Else():
+                    m.d.sync += count.eq(count + given - taken)
+            m.d.comb += self.overflow[sink].eq(Cat(overflows).any())
+        return m
+
+
+class Gate(Component):
+    """Holds a unit's instructions back until their tokens are there, and gives tokens when they are complete.
+
+    Members
+    -------
+    i, o : streams of the unit's instruction layout; `o` is `i` as soon as all tokens of its `wait` mask are there.
+    done : pulse of the unit per completed instruction, in order.
+    available, take, give : masks by the other unit's number.
+    retired : `done`, with the `retired_tag` of the instruction that it belongs to.
+    idle : no instruction here or in the unit.
+    """
+
+    IN_FLIGHT = 8
+    """Instructions that a unit may have accepted and not completed."""
+
+    def __init__(self, layout: data.StructLayout) -> None:
+        self.layout = layout
+        super().__init__(
+            {
+                "i": In(stream.Signature(layout)),
+                "o": Out(stream.Signature(layout)),
+                "available": In(UNITS),
+                "take": Out(UNITS),
+                "give": Out(UNITS),
+                "done": In(1),
+                "retired": Out(1),
+                "retired_tag": Out(16),
+                "idle": Out(1),
+                "activity": Out(Activity),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.flight = flight = SyncFIFO(width=UNITS + 16, depth=self.IN_FLIGHT)
+        header = self.i.payload.header
+        missing = Signal(UNITS)
+        pass_on = Signal()
+        m.d.comb += [
+            missing.eq(header.wait & ~self.available),
+            self.o.payload.eq(self.i.payload),
+            self.o.valid.eq(self.i.valid & (missing == 0) & flight.w_rdy),
+            pass_on.eq(self.o.valid & self.o.ready),
+            self.i.ready.eq(pass_on),
+            self.take.eq(Mux(pass_on, header.wait, 0)),
+            flight.w_en.eq(pass_on),
+            flight.w_data.eq(Cat(header.signal, header.tag)),
+            flight.r_en.eq(self.done),
+            self.give.eq(Mux(self.done, flight.r_data[:UNITS], 0)),
+            self.retired.eq(self.done),
+            self.retired_tag.eq(flight.r_data[UNITS:]),
+            self.idle.eq(~self.i.valid & ~flight.r_rdy),
+        ]
+        with m.If(self.i.valid):
+            for unit in reversed(Unit):
+                with m.If(missing[unit]):
+                    m.d.comb += self.activity.eq(WAITS[unit])
+        return m

@@ -1,0 +1,326 @@
+"""The drain between stand-ins for the accumulator, the parameter memory and the scratchpad."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from weft.rtl import isa
+from weft.rtl.config import Config
+from weft.rtl.drain import Drain, Lane
+from weft.rtl.isa import Rounding
+from weft.rtl.parameters import ParameterMemory
+from weft.rtl.registers import Activity
+from weft.rtl.requantize import Requantize
+from weft.rtl.scratchpad import Scratchpad
+
+from tests.rtl.common import simulate, wrap32
+from tests.rtl.test_requantize import reference as requantize
+
+INT_MIN = -(1 << 31)
+READ_LATENCY = 2
+
+# columns, lanes
+SHAPES = [(5, 1), (5, 5), (4, 2), (4, 1), (4, 4), (1, 1), (6, 3), (9, 3), (8, 2)]
+
+
+def make(cols, lanes, accumulators=64):
+    config = Config(
+        rows=4,
+        cols=cols,
+        lanes=lanes,
+        accumulators=accumulators,
+        scratchpad_bytes=256,
+        parameter_channels=24 * lanes,
+    )
+    return config, Drain(config)
+
+
+@dataclass
+class World:
+    """What the drain sees: both halves [half, entry, column], and the records by channel."""
+
+    sums: np.ndarray
+    records: list[tuple[int, int, int]]
+
+
+def make_world(random, config):
+    """Sums that mostly requantize into the range of int8, among them the extremes."""
+    shape = (2, config.accumulators, config.cols)
+    sums = random.integers(-200, 200, shape) << 16
+    sums += random.integers(0, 1 << 16, shape)
+    extremes = random.integers(0, 16, shape)
+    sums[extremes == 0], sums[extremes == 1] = INT_MIN, (1 << 31) - 1
+    records = [
+        (
+            int(random.integers(-(1 << 20), 1 << 20)),
+            int(random.integers(1 << 29, 1 << 31)),
+            int(random.integers(-18, -13)),
+        )
+        for _ in range(config.parameter_channels)
+    ]
+    return World(wrap32(sums), records)
+
+
+@dataclass
+class Expected:
+    """In order: the reads of one instruction as (entry, group), and after how many of them which bytes are written."""
+
+    reads: list[tuple[int, int]] = field(default_factory=list)
+    writes: list[tuple[int, int, list[int]]] = field(default_factory=list)
+
+
+def execute(one, config, world, half):
+    """isa.DRAIN's loop nest, word for word. A position is a number: entry * columns + column."""
+    lanes, cols = config.lanes, config.cols
+    expected = Expected()
+    for py in range(one.rows):
+        for px in range(one.pixels):
+            for g in range(-(-one.channels // lanes)):
+                value = [INT_MIN] * lanes
+                for wy in range(one.window_height):
+                    for wx in range(one.window_width):
+                        y = one.y0 + py * one.y_stride + wy
+                        x = one.x0 + px * one.x_stride + wx
+                        position = cols * (one.entry + py * one.row_step + px // one.group * one.group_step)
+                        position += px % one.group * (cols * one.pixel_step + one.pixel_column_step)
+                        position += wy * cols * one.window_row_step
+                        position += wx * (cols * one.window_step + one.window_column_step) + g * lanes
+                        entry, column = divmod(position, cols)
+                        expected.reads.append((entry, column // lanes))
+                        if 0 <= y < one.height and 0 <= x < one.width:
+                            sums = world.sums[half, entry, column : column + lanes].tolist()
+                            value = [max(pair) for pair in zip(value, sums, strict=True)]
+                count = min(lanes, one.channels - g * lanes)
+                first = (one.parameters + g) * lanes
+                settings = (Rounding(one.rounding), one.zero_point, one.minimum, one.maximum)
+                out = [requantize(value[lane], *world.records[first + lane], *settings) & 0xFF for lane in range(count)]
+                address = one.address + py * one.row_pitch + px * one.pixel_pitch + g * lanes
+                expected.writes.append((len(expected.reads), address % config.scratchpad_bytes, out))
+    return expected
+
+
+def random_drain(random, config, **changes):
+    """A DRAIN with sums packed in columns, windows that reach over the image's edges, and any pitches."""
+    lanes, cols = config.lanes, config.cols
+    while True:
+        # Packed pixels lie `spread` columns apart, and so do the columns of a window.
+        spread = lanes * int(random.integers(1, 2 * cols // lanes + 1))
+        step = dict(zip(("pixel_step", "pixel_column_step"), divmod(spread, cols), strict=True))
+        window_spread = lanes * int(random.integers(1, 2 * cols // lanes + 1))
+        step |= dict(zip(("window_step", "window_column_step"), divmod(window_spread, cols), strict=True))
+        low, high = sorted(random.integers(-128, 128, 2).tolist())
+        fields = {
+            "rounding": int(random.integers(3)),
+            "release": int(random.integers(2)),
+            "zero_point": int(random.integers(-128, 128)),
+            "minimum": low,
+            "maximum": high,
+            "entry": int(random.integers(config.accumulators)),
+            "row_step": int(random.integers(0, 8)),
+            "group_step": int(random.integers(0, 5)),
+            "window_row_step": int(random.integers(0, 8)),
+            **step,
+            "rows": int(random.integers(1, 4)),
+            "pixels": int(random.integers(1, 6)),
+            "group": int(random.integers(1, 4)),
+            "window_height": int(random.integers(1, 4)),
+            "window_width": int(random.integers(1, 4)),
+            "y0": int(random.integers(-2, 1)),
+            "y_stride": int(random.integers(1, 4)),
+            "height": int(random.integers(1, 8)),
+            "x0": int(random.integers(-2, 1)),
+            "x_stride": int(random.integers(1, 4)),
+            "width": int(random.integers(1, 10)),
+            "channels": int(random.integers(1, 3 * cols)),
+            "parameters": int(random.integers(0, 6)),
+            "address": int(random.integers(config.scratchpad_bytes)),
+            "row_pitch": int(random.integers(64)),
+            "pixel_pitch": int(random.integers(64)),
+            "tag": int(random.integers(1 << 16)),
+        } | changes
+        one = isa.instruction(isa.Opcode.DRAIN, **fields)
+        last = one.entry + (one.rows - 1) * one.row_step + (one.pixels - 1) // one.group * one.group_step
+        last += (one.group - 1) * (one.pixel_step + 1) + (one.window_height - 1) * one.window_row_step
+        last += (one.window_width - 1) * (one.window_step + 1) + 3
+        if last < config.accumulators:
+            return one
+
+
+@dataclass
+class Trace:
+    """What the drain did, by cycle."""
+
+    accepted: list[int] = field(default_factory=list)
+    reads: list[tuple[int, int, int, int]] = field(default_factory=list)
+    writes: list[tuple[int, int, list[int]]] = field(default_factory=list)
+    releases: list[int] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)
+    activity: list[tuple[Activity, int]] = field(default_factory=list)
+
+
+def run(config, dut, world, program, commits, pauses):
+    """Offer each instruction `pauses` cycles after the one before was accepted; commit one half in each cycle of
+    `commits`. Ends some cycles after the last `done`."""
+    trace = Trace()
+
+    async def testbench(ctx):
+        sums, records = {}, {}
+        committed = cycle = 0
+        due = pauses[0]
+        while len(trace.done) < len(program) or cycle < trace.done[-1] + 5:
+            offered = len(trace.accepted) < len(program) and cycle >= due
+            if offered:
+                word = int.from_bytes(isa.encode(program[len(trace.accepted)]), "little")
+                ctx.set(dut.instruction.payload.as_value(), word)
+            ctx.set(dut.instruction.valid, offered)
+            committed += commits.count(cycle)
+            ctx.set(dut.half_full, committed > len(trace.releases))
+            # Nothing but what was read is ever visible, so that a result at a wrong time is a wrong result.
+            for lane in range(config.lanes):
+                ctx.set(dut.accumulator_data[lane], sums.get(cycle, [-1] * config.lanes)[lane])
+                bias, multiplier, shift = records.get(cycle, [(0, 0, 0)] * config.lanes)[lane]
+                ctx.set(dut.parameter_data[lane], {"bias": bias, "multiplier": multiplier, "shift": shift})
+
+            if offered and ctx.get(dut.instruction.ready):
+                trace.accepted.append(cycle)
+                due = cycle + 1 + (pauses[len(trace.accepted)] if len(trace.accepted) < len(program) else 0)
+            read = ctx.get(dut.accumulator_read)
+            if read.enable:
+                trace.reads.append((cycle, read.half, read.entry, read.group))
+                start = read.group * config.lanes
+                if read.entry < config.accumulators:
+                    columns = world.sums[read.half, read.entry, start : start + config.lanes]
+                    sums[cycle + READ_LATENCY] = columns.tolist()
+            if ctx.get(dut.parameter_read.enable):
+                first = ctx.get(dut.parameter_read.line) * config.lanes
+                records[cycle + ParameterMemory.LATENCY] = world.records[first : first + config.lanes]
+            if ctx.get(dut.half_release):
+                trace.releases.append(cycle)
+            write = ctx.get(dut.write)
+            if write.enable:
+                lanes = write.strobe.bit_length()
+                assert write.strobe == (1 << lanes) - 1
+                trace.writes.append((cycle, write.address, [write.data[lane] for lane in range(lanes)]))
+            if ctx.get(dut.done):
+                trace.done.append(cycle)
+            trace.activity.append((ctx.get(dut.activity), ctx.get(dut.tag)))
+            await ctx.tick()
+            cycle += 1
+
+    simulate(dut, testbench, cycles=20_000)
+    return trace
+
+
+def check(config, world, program, trace):
+    """Reads, writes, releases and completions of a run, each in its cycle."""
+    entry_mask = (1 << (config.accumulators - 1).bit_length()) - 1
+    reads, writes = iter(trace.reads), iter(trace.writes)
+    half, releases, done = 0, [], []
+    for one in program:
+        expected = execute(one, config, world, half)
+        issued = [next(reads) for _ in expected.reads]
+        assert [read[1:] for read in issued] == [(half, entry & entry_mask, group) for entry, group in expected.reads]
+        cycles = [read[0] for read in issued]
+        assert cycles == list(range(cycles[0], cycles[0] + len(cycles)))
+        for count, address, values in expected.writes:
+            assert next(writes) == (cycles[count - 1] + Drain.LATENCY, address, values)
+        done.append(cycles[-1] + Drain.DONE_LATENCY)
+        if one.release:
+            releases.append(cycles[-1])
+            half ^= 1
+    assert (next(reads, None), next(writes, None)) == (None, None)
+    assert trace.releases == releases
+    assert trace.done == done
+
+
+def test_latencies_add_up():
+    assert READ_LATENCY + Lane.COMBINE + Requantize.LATENCY == Drain.LATENCY == 9
+    assert Drain.DONE_LATENCY == Drain.LATENCY + Scratchpad.WRITE_LATENCY - 1 == 10
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("cols, lanes", SHAPES)
+def test_random_programs(cols, lanes, seed):
+    """Instructions at any distance, halves that are committed late: everything but the waiting is the same."""
+    config, dut = make(cols, lanes, accumulators=64 if seed % 2 else 50)
+    random = np.random.default_rng([cols, lanes, seed])
+    world = make_world(random, config)
+    program = [random_drain(random, config) for _ in range(6)]
+    halves = 1 + sum(one.release for one in program)
+    commits = np.cumsum(random.choice([1, 10, 300], halves)).tolist()
+    pauses = random.choice([0, 1, 30], len(program)).tolist()
+    check(config, world, program, run(config, dut, world, program, commits, pauses))
+
+
+def plain(**changes):
+    """Two pixels of one column, straight through."""
+    fields = {
+        "maximum": 127,
+        "minimum": -128,
+        "rows": 1,
+        "pixels": 2,
+        "group": 1,
+        "group_step": 1,
+        "window_height": 1,
+        "window_width": 1,
+        "y_stride": 1,
+        "x_stride": 1,
+        "height": 1,
+        "width": 2,
+        "channels": 1,
+        "pixel_pitch": 1,
+    }
+    return isa.instruction(isa.Opcode.DRAIN, **fields | changes)
+
+
+def test_waiting_instructions_follow_without_a_bubble():
+    """Single positions, released halves and windows: one read in every cycle, whatever the boundaries are."""
+    config, dut = make(4, 2)
+    random = np.random.default_rng(1)
+    world = make_world(random, config)
+    program = [plain(pixels=1, release=1)] * 3
+    program += [random_drain(random, config, release=release) for release in (0, 1, 0, 1)]
+    trace = run(config, dut, world, program, [0] * 6, [0] * len(program))
+    check(config, world, program, trace)
+    cycles = [read[0] for read in trace.reads]
+    assert cycles == list(range(1, 1 + len(cycles)))
+    assert trace.accepted[0] == 0
+
+
+def test_a_window_outside_of_the_image_gives_the_most_negative_sum():
+    """The bias takes it to zero, and the scale is one: not even the lowest bit may differ."""
+    config, dut = make(4, 4)
+    world = make_world(np.random.default_rng(2), config)
+    world.records[:4] = [(INT_MIN, 1 << 30, 1)] * 4
+    program = [plain(y0=-1, zero_point=5, channels=4)]
+    trace = run(config, dut, world, program, [0], [0])
+    check(config, world, program, trace)
+    assert [write[2] for write in trace.writes] == [[5] * 4] * 2
+
+
+def test_strides_and_counts_of_full_width():
+    """Coordinates far outside of the image stay outside."""
+    config, dut = make(4, 4)
+    world = make_world(np.random.default_rng(3), config)
+    one = plain(rows=300, pixels=1, y0=-128, y_stride=255, height=65535, x0=127, width=65535, pixel_pitch=0)
+    program = [one]
+    check(config, world, program, run(config, dut, world, program, [0], [0]))
+
+
+def test_activity_and_tag():
+    """Idle, waiting for the half, busy until the last byte is written; the tag is the instruction's."""
+    config, dut = make(4, 1)
+    world = make_world(np.random.default_rng(4), config)
+    program = [plain(tag=7, release=1), plain(tag=9)]
+    trace = run(config, dut, world, program, [8, 30], [3, 0])
+    check(config, world, program, trace)
+    assert trace.accepted == [3, 9]
+    states = [state for state, _ in trace.activity]
+    assert states[:4] == [Activity.IDLE] * 4
+    assert states[4:8] == [Activity.WAIT_ARRAY] * 4
+    assert states[8:10] == [Activity.BUSY] * 2
+    assert states[10:30] == [Activity.WAIT_ARRAY] * 20
+    assert states[30 : trace.done[1] + 1] == [Activity.BUSY] * (2 + Drain.DONE_LATENCY)
+    assert set(states[trace.done[1] + 1 :]) == {Activity.IDLE}
+    assert {tag for _, tag in trace.activity[4:10]} == {7}
+    assert {tag for _, tag in trace.activity[10 : trace.done[1] + 1]} == {9}

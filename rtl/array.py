@@ -1,6 +1,6 @@
 """The systolic array: rows x cols processing elements, weight-stationary."""
 
-from amaranth.hdl import Const, Module, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -23,6 +23,14 @@ class Array(wiring.Component):
     a pass. When it enters at cycle t, row r = bank * S + step takes its weight for column c, tile[r][c], from
     weights[bank][c] at cycle t + r + c; so passes may follow each other after S cycles (S = config.weight_steps).
 
+    With config.depthwise there is a second way in, from the north. While `columns` is set, column c takes element c of
+    `north` instead, delayed by c cycles inside; it moves down at half the speed of the partial sums, two registers a row:
+
+        sums[c] = sum over r of (north[c] of r cycles before) * tile[r][c]
+
+    so a stream along an image's row is convolved with the taps in the rows, the last tap first. `columns` changes with
+    `first`; the sums of the first R - 1 cycles after a change mix what was there before, where their weights are not 0.
+
     Parameters
     ----------
     config : Config
@@ -33,6 +41,8 @@ class Array(wiring.Component):
         One pixel's elements of the reduction.
     first : In, 1
         This pixel and those that follow use new weights.
+    north : In, C x signed(8), and columns : In, 1; only with config.depthwise
+        One position's channels, and whether they or `activations` are used.
     weights : In, W x C x signed(8)
         Skewed by row and column as said above.
     sums : Out, C x signed(32)
@@ -50,6 +60,11 @@ class Array(wiring.Component):
                 "first": In(1),
                 "weights": In(data.ArrayLayout(data.ArrayLayout(signed(8), config.cols), config.weight_rows)),
                 "sums": Out(data.ArrayLayout(signed(32), config.cols)),
+                **(
+                    {"north": In(data.ArrayLayout(signed(8), config.cols)), "columns": In(1)}
+                    if config.depthwise
+                    else {}
+                ),
             }
         )
 
@@ -58,12 +73,21 @@ class Array(wiring.Component):
         rows, cols = self.config.rows, self.config.cols
         # Element (r, c) sees `first` r + c cycles late: one line of registers serves all elements on a diagonal.
         first = delay_line(m, "first", self.first, rows + cols - 2, reset_less=True)
+        if self.config.depthwise:
+            columns = delay_line(m, "columns", self.columns, rows + cols - 2, reset_less=True)
+            north = [
+                delay_line(m, f"north_skew_{col}", self.north[col], col, reset_less=True)[-1] for col in range(cols)
+            ]
         psums: list[Value] = [Const(0, signed(1))] * cols
         for row in range(rows):
             weights = self.weights[row // self.config.weight_steps]
             activation = delay_line(m, f"skew_{row}", self.activations[row], row, reset_less=True)[-1]
             width = pe.sum_width(row + 1)
             for col in range(cols):
+                if self.config.depthwise:
+                    west = activation
+                    activation = Signal(signed(8), name=f"activation_in_{row}_{col}")
+                    m.d.comb += activation.eq(Mux(columns[row + col], north[col], west))
                 activation, psums[col] = pe.processing_element(
                     m,
                     platform,
@@ -74,5 +98,9 @@ class Array(wiring.Component):
                     psum=psums[col],
                     psum_width=width,
                 )
+                if self.config.depthwise:
+                    # The operand's register is the first of the two on the way down.
+                    north[col] = Signal(signed(8), name=f"south_{row}_{col}", reset_less=True)
+                    m.d.sync += north[col].eq(activation)
         m.d.comb += [self.sums[col].eq(psums[col]) for col in range(cols)]
         return m

@@ -144,25 +144,27 @@ class Splitter(Component):
 
         # A burst ends at the next multiple of the burst size, or with the request.
         room = Signal(index_bits)
+        last = Signal()
         burst = self.burst.payload
         m.d.comb += [
             room.eq(~beat[:index_bits]),
+            last.eq(left <= room),
             burst.address.eq(Cat(Const(0, beat_bits), beat)),
-            burst.last.eq(left <= room),
-            burst.length.eq(Mux(burst.last, left, room)),
+            burst.last.eq(last),
+            burst.length.eq(Mux(last, left, room)),
             burst.first_lane.eq(lane),
-            burst.last_lane.eq(Mux(burst.last, last_lane, (1 << lanes) - 1)),
+            burst.last_lane.eq(Mux(last, last_lane, (1 << lanes) - 1)),
             self.burst.valid.eq(active),
             taken.eq(active & self.burst.ready),
             self.busy.eq(active),
-            self.request.ready.eq((~active | (taken & burst.last)) & ~self.drop),
+            self.request.ready.eq((~active | (taken & last)) & ~self.drop),
         ]
         with m.If(taken):
             m.d.sync += [
                 beat.eq(Cat(Const(0, index_bits), beat[index_bits:] + 1)),
                 left.eq(left - room - 1),
                 lane.eq(0),
-                active.eq(~burst.last & ~self.drop),
+                active.eq(~last & ~self.drop),
             ]
         with m.If(self.request.valid & self.request.ready):
             new = self.request.payload

@@ -44,6 +44,10 @@ class Config:
     """Channels whose bias, multiplier and shift fit in the parameter memory; a multiple of `lanes`."""
     lanes: int = 1
     """L, channels that the drain post-processes per cycle; divides `cols`."""
+    depthwise: bool = False
+    """Build the second way into the array, from the north, on which depthwise convolutions run down the columns."""
+    tables: bool = False
+    """Build the drain's look-up tables: elementwise addition, and any function of one int8."""
     memory_width: int = 32
     """Bits of the memory port, a power of two from 32 to 512."""
     address_width: int = 32
@@ -81,7 +85,9 @@ class Config:
         self._check("axi_burst", self.axi_burst <= 256, "from 1 to 256")
         self._check("axi_outstanding", self.axi_outstanding <= 64, "from 1 to 64")
         self._check_power_of_two("scratchpad_bytes", 4 * self.word_bytes, 1 << 24)
-        self._check("weight_tiles", self.weight_space_bytes <= 1 << 24, "so few that the weight space is at most 16 MiB")
+        self._check(
+            "weight_tiles", self.weight_space_bytes <= 1 << 24, "so few that the weight space is at most 16 MiB"
+        )
         self._check("accumulators", 2 <= self.accumulators <= 1 << 15, f"from 2 to {1 << 15}")
         self._check(
             "parameter_channels",

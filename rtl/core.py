@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data
-from amaranth.lib.wiring import Component, In, Out, connect, flipped
+from amaranth.lib.wiring import Component, In, Member, Out, connect, flipped
 
 from . import bus, isa
 from .accumulator import Accumulator
@@ -29,6 +29,16 @@ def trace_layout() -> data.StructLayout:
     return data.StructLayout({"activity": Activity, "tag": 16, "done": 1, "done_tag": 16})
 
 
+def bus_ports(config: Config) -> dict[str, Member]:
+    """The ports that a bus adapter connects to."""
+    return {
+        "read": Out(bus.memory_read(config)),
+        "write": Out(bus.memory_write(config)),
+        "registers": In(bus.register_port()),
+        "abandon": Out(1),
+    }
+
+
 class Core(Component):
     """Everything but the bus adapters.
 
@@ -43,16 +53,8 @@ class Core(Component):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        super().__init__(
-            {
-                "read": Out(bus.memory_read(config)),
-                "write": Out(bus.memory_write(config)),
-                "registers": In(bus.register_port()),
-                "abandon": Out(1),
-                "interrupt": Out(1),
-                "trace": Out(data.ArrayLayout(trace_layout(), len(Unit))),
-            }
-        )
+        trace = Out(data.ArrayLayout(trace_layout(), len(Unit)))
+        super().__init__({**bus_ports(config), "interrupt": Out(1), "trace": trace})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -68,7 +70,8 @@ class Core(Component):
         m.submodules.weights = weights = WeightStore(config)
         m.submodules.parameters = parameters = ParameterMemory(config)
         m.submodules.array = array = Array(config)
-        m.submodules.accumulator = accumulator = Accumulator(config)
+        accumulator = Accumulator(config)
+        m.submodules.accumulator = resettable(accumulator)
         units = {
             Unit.LOAD: LoadUnit(config),
             Unit.ARRAY: Feeder(config),
@@ -92,6 +95,8 @@ class Core(Component):
         connect(m, load.scratchpad, scratchpad.load_write)
         connect(m, load.weights, weights.write)
         connect(m, load.parameters, parameters.write)
+        if config.tables:
+            connect(m, load.tables, drain.tables)
         # Data: scratchpad and weights -> array -> accumulator -> drain -> scratchpad -> memory.
         m.d.comb += [
             scratchpad.array_read.eq(feeder.read),
@@ -100,6 +105,7 @@ class Core(Component):
             array.weights.eq(weights.weights),
             array.activations.eq(feeder.activations),
             array.first.eq(feeder.first),
+            *([array.north.eq(feeder.north), array.columns.eq(feeder.columns)] if config.depthwise else []),
             accumulator.sums.eq(array.sums),
             accumulator.control.eq(feeder.control),
             accumulator.read.eq(drain.accumulator_read),

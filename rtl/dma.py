@@ -13,6 +13,7 @@ from amaranth.utils import exact_log2
 
 from . import bus, isa
 from .config import Config
+from .delay import delayed
 from .registers import BASES, Activity
 from .scratchpad import Scratchpad
 
@@ -148,7 +149,7 @@ class LoadUnit(Component):
     -------
     instruction : valid when the instruction may start. bases : the base registers.
     memory : bus.memory_read.
-    scratchpad, weights, parameters : where the words go (bus.local_write_layout).
+    scratchpad, weights, parameters, tables : where the words go (bus.local_write_layout).
     done : one pulse per instruction, in order, in the cycle in which its last word is accepted by its target.
     error : see error_layout; the transfer goes on.
     activity, tag : what the unit does in this cycle, and for which instruction.
@@ -169,6 +170,7 @@ class LoadUnit(Component):
                 "scratchpad": Out(stream.Signature(bus.local_write_layout(config, scratchpad_bits))),
                 "weights": Out(space),
                 "parameters": Out(space),
+                **({"tables": Out(space)} if config.tables else {}),
                 "done": Out(1),
                 "error": Out(error_layout(config)),
                 "activity": Out(Activity),
@@ -221,6 +223,7 @@ class LoadUnit(Component):
                 (isa.Space.SCRATCHPAD, self.scratchpad),
                 (isa.Space.WEIGHTS, self.weights),
                 (isa.Space.PARAMETERS, self.parameters),
+                *([(isa.Space.TABLES, self.tables)] if config.tables else []),
             ):
                 m.d.comb += [
                     target.payload.address.eq(address),
@@ -252,8 +255,8 @@ class StoreUnit(Component):
     -------
     instruction : valid when the instruction may start. bases : the base registers.
     memory : bus.memory_write.
-    store_read : byte addresses to read; `store_data` comes with `store_valid`, in order, and is never
-        refused.
+    store_read : byte addresses to read. store_data, store_valid : a memory word from there on,
+        Scratchpad.READ_LATENCY cycles after the handshake.
     done : one pulse per instruction, in order, in the cycle of the last response.
     error : see error_layout; the transfer goes on.
     activity, tag : what the unit does in this cycle, and for which instruction.
@@ -315,6 +318,8 @@ class StoreUnit(Component):
         left = Signal(bus.WORDS_BITS)
         following = Signal(bus.WORDS_BITS)
         granted = Signal()
+        # What was on its way when the unit was reset belongs to nothing any more.
+        expected = delayed(m, "expected", granted, Scratchpad.READ_LATENCY)
         m.d.comb += [
             left.eq(Mux(begin, row.words, following)),
             end.eq(left == 1),
@@ -323,7 +328,7 @@ class StoreUnit(Component):
             self.store_read.payload.eq(word_address(m, config, row, begin, granted)),
             strobes.w_en.eq(granted),
             strobes.w_data.eq(strobe(m, config, row, begin, end)),
-            words.w_en.eq(self.store_valid),
+            words.w_en.eq(self.store_valid & expected),
             words.w_data.eq(self.store_data),
         ]
         with m.If(granted):

@@ -1,10 +1,10 @@
 """Executes DRAIN: finished sums leave the accumulator, are pooled and requantized, and become activations."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from . import isa
+from . import bus, isa
 from .accumulator import Accumulator, drain_read_layout
 from .config import Config
 from .delay import delayed
@@ -13,48 +13,98 @@ from .parameters import RECORD, ParameterMemory, parameter_read_layout
 from .registers import Activity
 from .requantize import SETTINGS, Requantize
 from .scratchpad import Scratchpad, drain_write_layout
+from .tables import Tables
 
 LOWEST = -(1 << 31)
+
+
+def latency(config: Config) -> int:
+    """Cycles from the issue of a window's last position to the write of its bytes."""
+    tables = 2 * Tables.LATENCY if config.tables else 0
+    return Accumulator.READ_LATENCY + Lane.COMBINE + Requantize.LATENCY + tables
+
+
+def table_stream(config: Config) -> stream.Signature:
+    """Whole memory words on their way to the table space."""
+    return stream.Signature(bus.local_write_layout(config, isa.LOCAL_BITS))
 
 
 class Lane(Component):
     """One channel at a time: the window's sums are combined, and the result is requantized.
 
-    The lane is a line of stages that each name their latency. A table of int32 would stand in front of the
-    register that holds the window's result so far; another way to combine would be another right-hand side
-    there; a table of 256 bytes would stand behind the requantizer.
+    A line of stages that each name their latency: a table of int32 (config.tables), the register that holds the window's
+    result so far, the requantizer, a table of int8 (config.tables).
 
     Members
     -------
     sum : signed(32) and its control, SUM_CONTROL.
-    parameters, settings : of a window, COMBINE cycles after its last sum.
+    parameters, settings : of a window, ENTRANCE + COMBINE cycles after its last sum.
+    look_up_result : the window's result is looked up; EXIT cycles before `result`.
+    table_write, table_address, table_data : a word for the tables; only with config.tables, as look_up_result.
     result : signed(8), LATENCY cycles after the window's last sum.
     """
 
     COMBINE = 1
-    LATENCY = COMBINE + Requantize.LATENCY
 
-    sum: In(signed(32))
-    control: In(SUM_CONTROL)
-    parameters: In(RECORD)
-    settings: In(SETTINGS)
-    result: Out(signed(8))
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.ENTRANCE = self.EXIT = Tables.LATENCY if config.tables else 0
+        self.LATENCY = self.ENTRANCE + self.COMBINE + Requantize.LATENCY + self.EXIT
+        tables = {
+            "look_up_result": In(1),
+            "table_write": In(1),
+            "table_address": In(isa.LOCAL_BITS),
+            "table_data": In(config.memory_width),
+        }
+        super().__init__(
+            {
+                "sum": In(signed(32)),
+                "control": In(SUM_CONTROL),
+                "parameters": In(RECORD),
+                "settings": In(SETTINGS),
+                "result": Out(signed(8)),
+                **(tables if config.tables else {}),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        window = Signal(signed(32), reset_less=True)
-        with m.If(self.control.valid):
-            with m.If(self.control.inside & (self.control.first | (self.sum > window))):
-                m.d.sync += window.eq(self.sum)
-            with m.Elif(self.control.first):
-                m.d.sync += window.eq(LOWEST)
-
+        value = Signal(signed(32))
+        control = delayed(m, "control", self.control, self.ENTRANCE)
         m.submodules.requantize = requantize = Requantize()
+        if self.config.tables:
+            m.submodules.tables = tables = Tables(self.config)
+            m.d.comb += [
+                tables.write.eq(self.table_write),
+                tables.write_address.eq(self.table_address),
+                tables.write_data.eq(self.table_data),
+                tables.sum.eq(self.sum),
+                tables.operand.eq(self.control.operand),
+                tables.look_up_sum.eq(self.control.look_up),
+                value.eq(tables.value),
+                tables.result.eq(requantize.result),
+                tables.look_up_result.eq(self.look_up_result),
+                self.result.eq(tables.out),
+            ]
+        else:
+            m.d.comb += [value.eq(self.sum), self.result.eq(requantize.result)]
+
+        window = Signal(signed(32), reset_less=True)
+        adds = Signal()
+        m.d.comb += adds.eq(control.combine == isa.Combine.ADD)
+        with m.If(control.valid):
+            with m.If(control.inside & control.first):
+                m.d.sync += window.eq(value)
+            with m.Elif(control.first):
+                m.d.sync += window.eq(Mux(adds, 0, LOWEST))
+            with m.Elif(control.inside & adds):
+                m.d.sync += window.eq(window + value)
+            with m.Elif(control.inside & (value > window)):
+                m.d.sync += window.eq(value)
         m.d.comb += [
             requantize.value.eq(window),
             requantize.parameters.eq(self.parameters),
             requantize.settings.eq(self.settings),
-            self.result.eq(requantize.result),
         ]
         return m
 
@@ -74,16 +124,15 @@ class Drain(Component):
     half_release : the last sum of a released half is read in this cycle.
     accumulator_read, accumulator_data : the accumulator's drain port.
     parameter_read, parameter_data : the parameter memory's port.
-    write : drain_write_layout.
+    write : drain_write_layout. tables : stream of local writes to the table space, only with config.tables.
     done : pulse per completed instruction, in order.
     activity, tag : WAIT_ARRAY while an instruction waits for its half, BUSY until its last byte is written.
     """
 
-    LATENCY = Accumulator.READ_LATENCY + Lane.LATENCY
-    DONE_LATENCY = LATENCY + Scratchpad.WRITE_LATENCY - 1
-
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.LATENCY = latency(config)
+        self.DONE_LATENCY = self.LATENCY + Scratchpad.WRITE_LATENCY - 1
         super().__init__(
             {
                 "instruction": In(stream.Signature(isa.DRAIN)),
@@ -94,6 +143,7 @@ class Drain(Component):
                 "parameter_read": Out(parameter_read_layout(config)),
                 "parameter_data": In(data.ArrayLayout(RECORD, config.lanes)),
                 "write": Out(drain_write_layout(config)),
+                **({"tables": In(table_stream(config))} if config.tables else {}),
                 "done": Out(1),
                 "activity": Out(Activity),
                 "tag": Out(16),
@@ -120,7 +170,8 @@ class Drain(Component):
             m.d.sync += half.eq(~half)
 
         # What belongs to a window's end is needed at three places of the pipeline.
-        before_requantize = Accumulator.READ_LATENCY + Lane.COMBINE
+        lanes = [Lane(config) for _ in range(config.lanes)]
+        before_requantize = Accumulator.READ_LATENCY + lanes[0].ENTRANCE + lanes[0].COMBINE
         before_parameters = before_requantize - ParameterMemory.LATENCY
         control = delayed(m, "control_delay", loops.control, Accumulator.READ_LATENCY)
         window_end = delayed(m, "parameters_delay", loops.window_end, before_parameters)
@@ -129,8 +180,10 @@ class Drain(Component):
             self.parameter_read.line.eq(window_end.line),
         ]
         window_end = delayed(m, "requantize_delay", window_end, before_requantize - before_parameters)
-        for index in range(config.lanes):
-            m.submodules[f"lane_{index}"] = lane = Lane()
+        before_exit = self.LATENCY - lanes[0].EXIT
+        requantized = delayed(m, "exit_delay", window_end, before_exit - before_requantize)
+        for index, lane in enumerate(lanes):
+            m.submodules[f"lane_{index}"] = lane
             m.d.comb += [
                 lane.sum.eq(self.accumulator_data[index]),
                 lane.control.eq(control),
@@ -138,7 +191,16 @@ class Drain(Component):
                 lane.settings.eq(window_end.settings),
                 self.write.data[index].eq(lane.result),
             ]
-        window_end = delayed(m, "write_delay", window_end, self.LATENCY - before_requantize)
+            if config.tables:
+                m.d.comb += [
+                    lane.look_up_result.eq(requantized.look_up),
+                    lane.table_write.eq(self.tables.valid),
+                    lane.table_address.eq(self.tables.payload.address),
+                    lane.table_data.eq(self.tables.payload.data),
+                ]
+        if config.tables:
+            m.d.comb += self.tables.ready.eq(1)
+        window_end = delayed(m, "write_delay", requantized, self.LATENCY - before_exit)
         m.d.comb += [
             self.write.enable.eq(window_end.valid),
             self.write.address.eq(window_end.address),

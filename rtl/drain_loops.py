@@ -14,8 +14,11 @@ from .scratchpad import address_bits
 COORDINATE = signed(25)
 """Holds every y and x that an instruction can form."""
 
-SUM_CONTROL = data.StructLayout({"valid": 1, "first": 1, "inside": 1})
-"""Of a sum: there is one; it is its window's first; it is a pixel of the image."""
+SUM_CONTROL = data.StructLayout(
+    {"valid": 1, "first": 1, "inside": 1, "operand": 1, "look_up": 1, "combine": isa.Combine}
+)
+"""Of a sum: there is one; it is its window's first; it is a pixel of the image; it is looked up, in this table; and how
+it joins the others of the window."""
 
 
 def position_layout(config: Config) -> data.StructLayout:
@@ -32,6 +35,7 @@ def window_end_layout(config: Config) -> data.StructLayout:
             "valid": 1,
             "line": parameter_read_layout(config)["line"].shape,
             "settings": SETTINGS,
+            "look_up": 1,
             "address": unsigned(address_bits(config)),
             "channels": unsigned(config.lanes.bit_length()),
         }
@@ -44,6 +48,32 @@ def columns_to_groups(config: Config, columns: Value) -> Value:
     twos = (config.lanes & -config.lanes).bit_length() - 1
     inverse = pow(config.lanes >> twos, -1, 1 << bits)
     return sum((columns >> twos) << bit for bit in range(bits) if inverse >> bit & 1)[:bits]
+
+
+def countdown(
+    m: Module,
+    name: str,
+    start: Value,
+    first: Value,
+    step: Value,
+    restart: Value | int,
+    again: Value,
+    unit: int,
+) -> tuple[Signal, Signal]:
+    """What is left of a loop, this step included, and whether this step is its last, from a register of its own.
+
+    With `start` the counter takes the value `first`; with `step` it goes down by `unit`, but starts over with
+    `again` after the last step and with `restart`.
+    """
+    left = Signal.like(first, name=f"{name}_left")
+    last = Signal(name=f"{name}_last")
+    with m.If(start):
+        m.d.sync += [left.eq(first), last.eq(first <= unit)]
+    with m.Elif(step & (last | restart)):
+        m.d.sync += [left.eq(again), last.eq(again <= unit)]
+    with m.Elif(step):
+        m.d.sync += [left.eq(left - unit), last.eq(left <= 2 * unit)]
+    return left, last
 
 
 class DrainLoops(Component):
@@ -106,12 +136,34 @@ class DrainLoops(Component):
         held = Signal(isa.DRAIN)
         pixel_groups = Signal(layout["group"].shape)
         window_groups = Signal(layout["group"].shape)
-        # Loop state; counters count the steps that are left, this one included.
-        rows, pixels = (Signal(16, name=name) for name in ("rows", "pixels"))
-        packed, window_rows, window_columns = (
-            Signal(8, name=name) for name in ("packed", "window_rows", "window_columns")
-        )
-        channels = Signal(16)
+        accept = Signal()
+        m.d.comb += [
+            self.instruction.ready.eq(~self.active | self.finish),
+            accept.eq(self.instruction.valid & self.instruction.ready),
+        ]
+
+        # Loop counters, the fastest first.
+        def counter(field: str, step: Value, restart: Value | int = 0, unit: int = 1) -> tuple[Signal, Signal]:
+            return countdown(m, field, accept, drain[field], step, restart, held[field], unit)
+
+        window_ends, pixel_ends, row_ends = (Signal(name=name) for name in ("window_ends", "pixel_ends", "row_ends"))
+        _, last_window_column = counter("window_width", self.issue)
+        _, last_window_row = counter("window_height", self.issue & last_window_column)
+        channels, last_group = counter("channels", window_ends, unit=lanes)
+        _, last_pixel = counter("pixels", pixel_ends)
+        _, last_packed = counter("group", pixel_ends, restart=last_pixel)
+        _, last_row = counter("rows", row_ends)
+        m.d.comb += [
+            self.issue.eq(self.active & self.proceed),
+            window_ends.eq(self.issue & last_window_column & last_window_row),
+            pixel_ends.eq(window_ends & last_group),
+            row_ends.eq(pixel_ends & last_pixel),
+            self.finish.eq(row_ends & last_row),
+            self.release.eq(self.finish & held.release),
+            self.tag.eq(held.header.tag),
+        ]
+
+        # Loop state.
         row_entry, group_entry = (Signal(layout["entry"].shape, name=name) for name in ("row_entry", "group_entry"))
         pixel, channel, window_row, position = chain = tuple(
             Signal(layout, name=name) for name in ("pixel", "channel", "window_row", "position")
@@ -122,39 +174,23 @@ class DrainLoops(Component):
         )
         line = Signal(self.window_end.line.shape())
         first = Signal()
-
-        last_window_column, last_window_row, last_group, last_packed, last_pixel, last_row = (
-            Signal(name=f"last_{name}") for name in ("window_column", "window_row", "group", "packed", "pixel", "row")
-        )
-        last_of_window = Signal()
-        accept = Signal()
-        m.d.comb += [
-            last_window_column.eq(window_columns == 1),
-            last_window_row.eq(window_rows == 1),
-            last_group.eq(channels <= lanes),
-            last_packed.eq(packed == 1),
-            last_pixel.eq(pixels == 1),
-            last_row.eq(rows == 1),
-            last_of_window.eq(last_window_column & last_window_row),
-            self.issue.eq(self.active & self.proceed),
-            self.finish.eq(self.issue & last_of_window & last_group & last_pixel & last_row),
-            self.release.eq(self.finish & held.release),
-            self.tag.eq(held.header.tag),
-            self.instruction.ready.eq(~self.active | self.finish),
-            accept.eq(self.instruction.valid & self.instruction.ready),
-        ]
+        operand = Signal()  # 0 in the first column of the window
 
         m.d.comb += [
             self.position.eq(position),
             self.control.valid.eq(self.issue),
             self.control.first.eq(first),
             self.control.inside.eq((y >= 0) & (y < held.height) & (x >= 0) & (x < held.width)),
-            self.window_end.valid.eq(self.issue & last_of_window),
+            self.control.operand.eq(operand),
+            self.control.look_up.eq(held.look_up_sums),
+            self.control.combine.eq(held.combine),
+            self.window_end.valid.eq(window_ends),
             self.window_end.line.eq(line),
             self.window_end.settings.rounding.eq(held.rounding),
             self.window_end.settings.zero_point.eq(held.zero_point),
             self.window_end.settings.minimum.eq(held.minimum),
             self.window_end.settings.maximum.eq(held.maximum),
+            self.window_end.look_up.eq(held.look_up_results),
             self.window_end.address.eq(address),
             self.window_end.channels.eq(Mux(last_group, channels, lanes)),
         ]
@@ -179,49 +215,38 @@ class DrainLoops(Component):
         # Faster loops start over first; the slowest loop that goes on then has the last word.
         with m.If(self.issue):
             m.d.sync += [
-                first.eq(last_of_window),
-                window_columns.eq(window_columns - 1),
+                first.eq(window_ends),
+                operand.eq(~last_window_column),
                 x.eq(x + 1),
                 position.eq(next_position),
             ]
             with m.If(last_window_column):
                 m.d.sync += [
-                    window_columns.eq(held.window_width),
                     x.eq(pixel_x),
-                    window_rows.eq(window_rows - 1),
                     y.eq(y + 1),
                     *(register.eq(next_window_row) for register in (window_row, position)),
                 ]
-            with m.If(last_of_window):
+            with m.If(window_ends):
                 m.d.sync += [
-                    window_rows.eq(held.window_height),
                     y.eq(row_y),
-                    channels.eq(channels - lanes),
                     line.eq(line + 1),
                     address.eq(address + lanes),
                     *(register.eq(next_channel) for register in (channel, window_row, position)),
                 ]
-            with m.If(last_of_window & last_group):
+            with m.If(pixel_ends):
                 m.d.sync += [
-                    channels.eq(held.channels),
                     line.eq(held.parameters),
-                    pixels.eq(pixels - 1),
-                    packed.eq(packed - 1),
                     *(register.eq(next_x) for register in (pixel_x, x)),
                     *(register.eq(next_pixel_address) for register in (pixel_address, address)),
                     *(register.eq(next_pixel) for register in chain),
                 ]
                 with m.If(last_packed):
                     m.d.sync += [
-                        packed.eq(held.group),
                         group_entry.eq(next_group.entry),
                         *(register.eq(next_group) for register in chain),
                     ]
                 with m.If(last_pixel):
                     m.d.sync += [
-                        pixels.eq(held.pixels),
-                        packed.eq(held.group),
-                        rows.eq(rows - 1),
                         *(register.eq(held.x0) for register in (pixel_x, x)),
                         *(register.eq(next_y) for register in (row_y, y)),
                         *(register.eq(next_row_address) for register in addresses),
@@ -237,12 +262,6 @@ class DrainLoops(Component):
                 pixel_groups.eq(columns_to_groups(config, drain.pixel_column_step)),
                 window_groups.eq(columns_to_groups(config, drain.window_column_step)),
                 first.eq(1),
-                rows.eq(drain.rows),
-                pixels.eq(drain.pixels),
-                packed.eq(drain.group),
-                channels.eq(drain.channels),
-                window_rows.eq(drain.window_height),
-                window_columns.eq(drain.window_width),
                 *(register.eq(drain.entry) for register in (row_entry, group_entry)),
                 *(register.entry.eq(drain.entry) for register in chain),
                 *(register.group.eq(0) for register in chain),

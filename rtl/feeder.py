@@ -44,6 +44,11 @@ class Feeder(Component):
                 "line": Out(weight_read_layout(config)),
                 "activations": Out(data.ArrayLayout(signed(8), config.rows)),
                 "first": Out(1),
+                **(
+                    {"north": Out(data.ArrayLayout(signed(8), config.cols)), "columns": Out(1)}
+                    if config.depthwise
+                    else {}
+                ),
                 "control": Out(control_layout(config)),
                 "done": Out(1),
                 "activity": Out(Activity),
@@ -92,6 +97,9 @@ class Feeder(Component):
         line = Signal(line_bits)
         fresh = Signal()  # the first pass of this n
         first = Signal()  # the first pixel of this pass
+        columns = Signal()  # COLUMNS mode: held.mode, or 0 where it is not built
+        wait = Signal(8)  # positions until the next one that yields a sum
+        yields = Signal()
         pixels_done = Signal()  # all pixels of this pass are issued, weights still arrive
         step = Signal(range(steps + 1))  # cycles of this pass so far, up to steps
 
@@ -101,11 +109,14 @@ class Feeder(Component):
         last_chunk, last_kx, last_ky, last_n = (
             Signal(name=name) for name in ("last_chunk", "last_kx", "last_ky", "last_n")
         )
+        if config.depthwise:
+            m.d.comb += columns.eq(held.mode == isa.Mode.COLUMNS)
         m.d.comb += [
+            yields.eq(~columns | (wait == 0)),
             issue.eq(active & ~pixels_done),
             last_pixel.eq((ox == 0) & (oy == 0)),
             pass_end.eq(active & (pixels_done | last_pixel) & (step >= steps - 1)),
-            last_chunk.eq(k_left <= rows),
+            last_chunk.eq(columns | (k_left <= rows)),
             last_kx.eq(kx == 0),
             last_ky.eq(ky == 0),
             last_n.eq(n == 0),
@@ -128,9 +139,11 @@ class Feeder(Component):
         ]
 
         with m.If(issue):
-            m.d.sync += first.eq(0)
+            m.d.sync += [first.eq(0), wait.eq(Mux(yields, held.interval - 1, wait - 1))]
+            with m.If(yields):
+                m.d.sync += entry.eq(entry + held.entry_step)
             with m.If(ox != 0):
-                m.d.sync += [ox.eq(ox - 1), x.eq(x + held.x_step), entry.eq(entry + held.entry_step)]
+                m.d.sync += [ox.eq(ox - 1), x.eq(x + held.x_step)]
             with m.Elif(oy != 0):
                 m.d.sync += [
                     oy.eq(oy - 1),
@@ -138,7 +151,7 @@ class Feeder(Component):
                     x.eq(x_k),
                     y.eq(y + held.y_step),
                     row.eq(next_row),
-                    entry.eq(entry + held.entry_step),
+                    wait.eq(held.warmup),
                 ]
             with m.Else():
                 m.d.sync += pixels_done.eq(1)
@@ -154,6 +167,7 @@ class Feeder(Component):
                 ox.eq(held.ox_count - 1),
                 oy.eq(held.oy_count - 1),
                 entry.eq(entry_n),
+                wait.eq(held.warmup),
                 fresh.eq(0),
             ]
             with m.If(~last_chunk):
@@ -224,6 +238,7 @@ class Feeder(Component):
                 ky.eq(conv.ky_count - 1),
                 entry_n.eq(conv.entry),
                 entry.eq(conv.entry),
+                wait.eq(conv.warmup),
                 line.eq(conv.weights),
                 fresh.eq(1),
                 first.eq(1),
@@ -241,22 +256,22 @@ class Feeder(Component):
             self.line.eq(delayed(m, "line_delay", request, self.ISSUE_LATENCY - WeightStore.LATENCY)),
             self.first.eq(delayed(m, "first_delay", issue & first, self.ISSUE_LATENCY)),
         ]
+        if config.depthwise:
+            m.d.comb += self.columns.eq(delayed(m, "columns_delay", columns, self.ISSUE_LATENCY))
 
         # The drain's half is the one that `half` named when it was committed: the first acquired is half 0.
         control = Signal(self.control.shape())
         last_issue = Signal()
         m.d.comb += [
             last_issue.eq(issue & last_pixel & last_chunk & last_kx & last_ky & last_n),
-            control.valid.eq(issue),
+            control.valid.eq(issue & yields),
             control.entry.eq(entry),
             control.overwrite.eq(fresh & ~held.accumulate),
             control.half.eq(~half),
             control.commit.eq(last_issue & held.commit),
         ]
         m.d.comb += [
-            self.control.eq(
-                delayed(m, "control_delay", control, self.SUMS_LATENCY - Accumulator.CONTROL_LEAD)
-            ),
+            self.control.eq(delayed(m, "control_delay", control, self.SUMS_LATENCY - Accumulator.CONTROL_LEAD)),
             self.done.eq(delayed(m, "done_delay", last_issue, self.DONE_LATENCY)),
             self.tag.eq(Mux(active, held.header.tag, conv.header.tag)),
         ]
@@ -268,14 +283,13 @@ class Feeder(Component):
             m.d.comb += self.activity.eq(Activity.WAIT_DRAIN)
         return m
 
-    def _mask(
-        self, m: Module, issue: Signal, y: Signal, x: Signal, k_left: Signal, held: data.View
-    ) -> None:
+    def _mask(self, m: Module, issue: Signal, y: Signal, x: Signal, k_left: Signal, held: data.View) -> None:
         """Force every byte that is not a pixel of the image to the zero point, on the way into the array.
 
         Lane j is valid when low <= j < high. Both are worked out while the scratchpad reads."""
-        rows = self.config.rows
-        small = range(rows + 1)
+        # As many lanes as the wider of the two ways into the array has.
+        lanes = max(self.config.rows, self.config.cols) if self.config.depthwise else self.config.rows
+        small = range(lanes + 1)
         inside = Signal()
         before = Signal(signed(x.shape().width + 1))  # bytes before the row's start
         behind = Signal(signed(x.shape().width + 1))  # bytes to the row's end
@@ -284,17 +298,21 @@ class Feeder(Component):
             inside.eq((y >= 0) & (y < held.height)),
             before.eq(-x),
             behind.eq(held.row_bytes - x),
-            chunk.eq(Mux(k_left <= rows, k_left, rows)),
+            chunk.eq(Mux(k_left <= lanes, k_left, lanes)),
         ]
         low, high, high_row = Signal(small), Signal(small), Signal(small)
-        m.d.comb += high_row.eq(Mux(behind <= 0, 0, Mux(behind <= rows, behind, rows)))
+        m.d.comb += high_row.eq(Mux(behind <= 0, 0, Mux(behind <= lanes, behind, lanes)))
         m.d.sync += [
-            low.eq(Mux(before <= 0, 0, Mux(before <= rows, before, rows))),
+            low.eq(Mux(before <= 0, 0, Mux(before <= lanes, before, lanes))),
             high.eq(Mux(inside, Mux(high_row < chunk, high_row, chunk), 0)),
         ]
-        valid = Signal(rows)
-        m.d.sync += valid.eq(Cat((low <= lane) & (lane < high) for lane in range(rows)))
+        valid = Signal(lanes)
+        m.d.sync += valid.eq(Cat((low <= lane) & (lane < high) for lane in range(lanes)))
         zero_point = delayed(m, "zero_point_delay", held.zero_point, self.ISSUE_LATENCY)
-        for lane in range(rows):
-            byte = self.read_data[lane].as_signed()
-            m.d.comb += self.activations[lane].eq(Mux(valid[lane], byte, zero_point))
+        for lane in range(lanes):
+            byte = Signal(signed(8), name=f"byte_{lane}")
+            m.d.comb += byte.eq(Mux(valid[lane], self.read_data[lane].as_signed(), zero_point))
+            if lane < self.config.rows:
+                m.d.comb += self.activations[lane].eq(byte)
+            if self.config.depthwise and lane < self.config.cols:
+                m.d.comb += self.north[lane].eq(byte)

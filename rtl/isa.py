@@ -18,6 +18,13 @@ LOCAL_BITS = 24
 """Bits of a local address or of a pitch between local addresses."""
 
 
+SUM_TABLES = 2
+SUM_TABLE_BYTES = 1024
+RESULT_TABLE_OFFSET = SUM_TABLES * SUM_TABLE_BYTES
+RESULT_TABLE_BYTES = 256
+TABLE_SPACE_BYTES = RESULT_TABLE_OFFSET + RESULT_TABLE_BYTES
+
+
 class Opcode(enum.Enum, shape=4):
     """What an instruction does; zero is illegal, so that empty memory is never executed."""
 
@@ -34,6 +41,9 @@ class Space(enum.Enum, shape=2):
     SCRATCHPAD = 0
     WEIGHTS = 1
     PARAMETERS = 2
+    TABLES = 3
+    """Only where `Config.tables` builds it: at byte 0 and at byte 1024 the two tables of 256 int32 that sums may be looked
+    up in, at byte 2048 the 256 int8 that results may be looked up in; each indexed by an int8 taken as unsigned."""
 
 
 class Rounding(enum.Enum, shape=2):
@@ -51,12 +61,18 @@ class Combine(enum.Enum, shape=2):
     """How the drain combines the sums of a window."""
 
     MAX = 0
+    ADD = 1
+    """Modulo 2^32; positions outside count as 0."""
 
 
 class Mode(enum.Enum, shape=2):
     """How activations enter the array."""
 
     DENSE = 0
+    """Every column takes the same R bytes, from the west; the rows are elements of the reduction."""
+    COLUMNS = 1
+    """Column c takes byte c, from the north; the rows are the taps of a filter that belongs to the column. Only where
+    `Config.depthwise` builds it."""
 
 
 HEADER = data.StructLayout(
@@ -120,6 +136,8 @@ CONV = data.StructLayout(
         "weights": LOCAL_BITS,
         "entry": 16,
         "entry_step": 16,
+        "warmup": 8,
+        "interval": 8,
     }
 )
 """Passes of the array, weight-stationary; all counts are at least 1:
@@ -140,6 +158,18 @@ CONV = data.StructLayout(
           at accumulator entry `entry` + n + (oy * ox_count + ox) * entry_step:
            overwrite if this is the first pass of this n and not `accumulate`, else add
 
+In COLUMNS mode the pixels of a row are positions of a stream that walks along the filter: the taps of one pass, at most
+R of them, sit in the rows in reverse, tap t in row `warmup` - t, and the unused rows hold zeros. With byte c of the
+position in place of a[j], `run` (at most C) of them valid, and x not advanced by n, a pass does
+
+          a[oy][ox][c] = the byte that lane c would get in DENSE mode
+          if ox >= warmup and (ox - warmup) % interval == 0:
+           sums[c] = sum over rows r of a[oy][ox - r][c] * tile[r][c]
+           at the next accumulator entry, as above; entries advance by `entry_step` per sum, not per position
+
+so `kx_count` counts groups of at most R taps and `kx_step` is the distance of such groups. `interval` is at least 1, and
+the last position of a row yields a sum. In DENSE mode both fields are ignored.
+
 `acquire` waits for a free accumulator half first; `commit` hands the half to the drain at the end. Complete when the
 last sum is in the accumulator (then scratchpad and weights are no longer read)."""
 
@@ -149,6 +179,8 @@ DRAIN = data.StructLayout(
         "rounding": Rounding,
         "combine": Combine,
         "release": 1,
+        "look_up_sums": 1,
+        "look_up_results": 1,
         "zero_point": signed(8),
         "minimum": signed(8),
         "maximum": signed(8),
@@ -185,21 +217,24 @@ DRAIN = data.StructLayout(
     for py in range(rows):
      for px in range(pixels):
       for g in range(ceil(channels / L)):
-       value[i] = the most negative int32, i in range(L)
+       value[i] = the most negative int32 (MAX) or 0 (ADD), i in range(L)
        for wy in range(window_height):
         for wx in range(window_width):
          y = y0 + py * y_stride + wy;  x = x0 + px * x_stride + wx
          position = (entry + py * row_step + (px // group) * group_step, 0)
                     + (px % group) * (pixel_step, pixel_column_step)
                     + (wy * window_row_step, 0) + wx * (window_step, window_column_step) + (0, g * L)
-         if 0 <= y < height and 0 <= x < width: value[i] = max(value[i], sums at position + (0, i))
+         s[i] = sums at position + (0, i)
+         if look_up_sums: s[i] = sum table 0 (wx == 0) or 1 (wx > 0) at s[i] modulo 256
+         if 0 <= y < height and 0 <= x < width: value[i] = max(value[i], s[i]), or value[i] + s[i]
        p = parameters line `parameters` + g
        out[i] = clamp(requantize(value[i] + p.bias[i], p.multiplier[i], p.shift[i], rounding) + zero_point,
                       minimum, maximum)
+       if look_up_results: out[i] = result table at out[i] modulo 256
        the first min(L, channels - g * L) of out go to scratchpad[address + py * row_pitch + px * pixel_pitch + g * L]
 
 Columns of a group of L start at a multiple of L. Waits for a committed half before it starts; `release` frees the half
-when complete, that is when the last byte is written. Requantize is defined in docs/numerics.md and weft.sim.golden."""
+as soon as its last sum is read. Complete when the last byte is written. Requantize is defined in docs/numerics.md and weft.sim.golden."""
 
 END = data.StructLayout({"header": HEADER})
 """The program ends here: the run is done when all units have completed what was dispatched before."""
@@ -336,5 +371,3 @@ def disassemble(raw: bytes) -> list[Instruction]:
         if one.opcode is Opcode.END:
             return program
     raise ValueError(f"the program of {len(raw)} bytes has no END")
-
-

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import Component, Member, Out, connect, flipped
 
 from .axi import AxiLite, AxiMaster, axi4_ports, axi_lite_ports, pass_ports
 from .config import Config
-from .core import Core
+from .core import Core, bus_ports
 from .registers import Activity, Unit
 
 
@@ -33,11 +33,7 @@ class Npu(Component):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        if config.axi:
-            ports = axi4_ports(config) | axi_lite_ports()
-        else:
-            core = Core(config).signature.members
-            ports = {name: core[name] for name in ("read", "write", "registers", "abandon")}
+        ports = axi4_ports(config) | axi_lite_ports() if config.axi else bus_ports(config)
         super().__init__({**ports, "interrupt": Out(1), **trace_ports()})
 
     def elaborate(self, platform: object) -> Module:

@@ -45,6 +45,11 @@ def partial_products(m: Module, platform: object, x: Value, multiplier: Value) -
     return tuple(products)
 
 
+def add_with_carry(a: Value, b: Value, carry: Value) -> Value:
+    """`a` + `b` + `carry`, `a` and `b` signed, with one carry chain."""
+    return (Cat(1, a).as_signed() + Cat(carry, b).as_signed())[1:].as_signed()
+
+
 class Requantize(Component):
     """One value per cycle, without stall:
 
@@ -127,27 +132,35 @@ class Requantize(Component):
             rest.eq(fraction.any() | ((lowest | upper[:14].any()) & exact)),
         ]
 
-        # Round, add the zero point, clamp. Nine bits suffice: with what they cannot hold the clamp decides,
-        # whatever the zero point.
+        # Round, add the zero point and clamp. How far the clamp's limits are away is known beforehand, so that both
+        # comparisons and the sum are additions side by side. They need nine bits of the quotient: with a quotient
+        # that does not fit, its sign decides, whatever the zero point.
+        above_minimum, above_maximum = (
+            Signal(signed(9), name=name, reset_less=True) for name in ("above_minimum", "above_maximum")
+        )
+        m.d.sync += [
+            above_minimum.eq(settings.zero_point - settings.minimum),
+            above_maximum.eq(settings.zero_point - settings.maximum - 1),
+        ]
         settings = delayed(m, "settings_delay_clamp", settings, self.ROUND)
-        negative = quotient[-1]
-        fits = Signal()
-        tie_up = Signal()
-        up = Signal()
-        narrow = Signal(signed(9))
-        shown = Signal(signed(10))
+        negative, fits, tie_up, up = (Signal(name=name) for name in ("negative", "fits", "tie_up", "up"))
+        shown, to_minimum, to_maximum = (
+            Signal(signed(10), name=name) for name in ("shown", "to_minimum", "to_maximum")
+        )
         result = Signal(signed(8), reset_less=True)
         m.d.comb += [
+            negative.eq(quotient[-1]),
             fits.eq(quotient[8:] == negative.replicate(24)),
-            narrow.eq(Mux(fits, quotient, Mux(negative, -256, 255))),
             tie_up.eq(Mux(settings.rounding == Rounding.NEAREST_EVEN, quotient[0], ~negative)),
             up.eq(half_bit & (rest | tie_up)),
-            shown.eq(narrow + settings.zero_point + up),
+            shown.eq(add_with_carry(quotient[:9], settings.zero_point, up)),
+            to_minimum.eq(add_with_carry(quotient[:9], above_minimum, up)),
+            to_maximum.eq(add_with_carry(quotient[:9], above_maximum, up)),
             self.result.eq(result),
         ]
         m.d.sync += result.eq(shown)
-        with m.If(shown < settings.minimum):
+        with m.If(Mux(fits, to_minimum < 0, negative)):
             m.d.sync += result.eq(settings.minimum)
-        with m.Elif(shown > settings.maximum):
+        with m.Elif(Mux(fits, to_maximum >= 0, ~negative)):
             m.d.sync += result.eq(settings.maximum)
         return m

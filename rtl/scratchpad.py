@@ -71,7 +71,7 @@ class Scratchpad(Component):
     """
 
     READ_LATENCY = Memory1R1W.LATENCY + 1
-    """The memory, and the register behind the alignment."""
+    """The memory, and the register in the alignment."""
 
     WRITE_LATENCY = 2
     """The register behind the alignment, and the memory."""
@@ -128,17 +128,16 @@ class Scratchpad(Component):
             even.read.enable.eq(enable),
             odd.read.enable.eq(enable),
         ]
-        offset = delayed(m, "offset_delay", offset, Memory1R1W.LATENCY)
+        # The register stands between selection and rotation: in front of it the memory takes most of the cycle.
         in_even = delayed(m, "in_even_delay", in_even, Memory1R1W.LATENCY)
-        selected = Signal(8 * size, name="read_lanes")
+        selected = Signal(8 * size, name="read_lanes", reset_less=True)
         for lane in range(size):
             byte = slice(8 * lane, 8 * lane + 8)
-            m.d.comb += selected[byte].eq(Mux(in_even[lane], even.read.data[byte], odd.read.data[byte]))
-        aligned = Signal(8 * size, reset_less=True)
-        m.d.sync += aligned.eq(rotated_right(selected, offset, 8))
+            m.d.sync += selected[byte].eq(Mux(in_even[lane], even.read.data[byte], odd.read.data[byte]))
+        offset = delayed(m, "offset_delay", offset, self.READ_LATENCY)
         m.d.comb += [
-            self.array_data.eq(aligned),
-            self.store_data.eq(aligned),
+            self.array_data.eq(rotated_right(selected, offset, 8)),
+            self.store_data.eq(self.array_data.as_value()),
             self.store_valid.eq(delayed(m, "store_delay", store.valid & store.ready, self.READ_LATENCY)),
         ]
 

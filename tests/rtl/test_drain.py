@@ -86,6 +86,7 @@ def execute(one, config, world, half):
                         position += wy * cols * one.window_row_step
                         position += wx * (cols * one.window_step + one.window_column_step) + g * lanes
                         entry, column = divmod(position, cols)
+                        entry %= 1 << 16
                         expected.reads.append((entry, column // lanes))
                         if 0 <= y < one.height and 0 <= x < one.width:
                             sums = world.sums[half, entry, column : column + lanes].tolist()
@@ -296,6 +297,45 @@ def test_a_window_outside_of_the_image_gives_the_most_negative_sum():
     trace = run(config, dut, world, program, [0], [0])
     check(config, world, program, trace)
     assert [write[2] for write in trace.writes] == [[5] * 4] * 2
+
+
+@pytest.mark.parametrize("accumulators", [64, 50])
+def test_padded_windows_begin_before_the_first_entry(accumulators):
+    """Pooling 3 x 3 with stride 2 and one pixel of padding: the first window's first entry is a negative number."""
+    config, dut = make(4, 4, accumulators)
+    world = make_world(np.random.default_rng(5), config)
+    height, width = 5, 7
+    program = [
+        plain(
+            entry=(-width - 1) % (1 << 16),
+            rows=3,
+            pixels=4,
+            row_step=2 * width,
+            group_step=2,
+            window_height=3,
+            window_width=3,
+            window_row_step=width,
+            window_step=1,
+            y0=-1,
+            x0=-1,
+            y_stride=2,
+            x_stride=2,
+            height=height,
+            width=width,
+            channels=4,
+            row_pitch=16,
+            pixel_pitch=4,
+        )
+    ]
+    trace = run(config, dut, world, program, [0], [0])
+    check(config, world, program, trace)
+    image = np.full((height + 2, width + 2, 4), INT_MIN, np.int64)
+    image[1:-1, 1:-1] = world.sums[0, : height * width].reshape(height, width, 4)
+    settings = (Rounding.DOUBLE, 0, -128, 127)
+    for (_, address, values), (y, x) in zip(trace.writes, np.ndindex(3, 4), strict=True):
+        pooled = image[2 * y : 2 * y + 3, 2 * x : 2 * x + 3].max(axis=(0, 1)).tolist()
+        assert address == 16 * y + 4 * x
+        assert values == [requantize(pooled[c], *world.records[c], *settings) & 0xFF for c in range(4)]
 
 
 def test_strides_and_counts_of_full_width():

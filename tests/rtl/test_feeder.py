@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+
 import numpy as np
 import pytest
 from weft.rtl import isa
@@ -99,9 +101,7 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed):
     config, dut = make(rows, cols, weight_rows)
     random = np.random.default_rng(seed)
     program = [random_conv(random, config) for _ in range(4)]
-    cycles = sum(
-        max(len(pixels), config.weight_steps) for conv in program for _, pixels in expected(conv, config)
-    )
+    cycles = sum(max(len(pixels), config.weight_steps) for conv in program for _, pixels in expected(conv, config))
     seen = {"lines": [], "pixels": [], "first": [], "done": 0, "busy": 0}
 
     async def host(ctx):

@@ -11,7 +11,9 @@ from tests.rtl.common import simulate
 @pytest.mark.parametrize("width, depth", [(32, 1), (64, 2), (512, 3)])
 def test_words_become_instructions(width, depth, stall_in, stall_out):
     """Whole instructions come out in order, whatever stalls on either side."""
-    dut = InstructionQueue(Config(memory_width=width, axi_width=width, queue_depth=depth, scratchpad_bytes=8192), isa.CONV)
+    dut = InstructionQueue(
+        Config(memory_width=width, axi_width=width, queue_depth=depth, scratchpad_bytes=8192), isa.CONV
+    )
     random = np.random.default_rng(1)
     size = isa.CONV.size
     numbers = [int.from_bytes(random.bytes(64), "little") for _ in range(20)]

@@ -1,0 +1,57 @@
+# Each target makes its own environment in .venv, from python3 (3.11 or newer), g++, make and perl.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
+FOLDERS := rtl gen sim sw fpga
+
+# The user's own Python settings must not reach into the environment.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_TARGET PIP_PREFIX MYPYPATH
+export PIP_USER := 0
+export PYTHON
+
+.DELETE_ON_ERROR:
+.PHONY: help demo bench generate test lint clean
+
+help:
+	@echo "make demo       LeNet-5 on the RTL of an 8x8 NPU, checked byte for byte (ARGS=\"--mnist DIR\" for MNIST)"
+	@echo "make test       lint, types and all tests"
+	@echo "make bench      cycles, bound and ratio per layer"
+	@echo "make generate   Verilog, JSON and C header of an NPU in build/npu (ARGS=\"--preset large\")"
+	@echo "make clean      remove all that was made, the environment included"
+
+demo: $(VENV)/ready
+	@$(BIN)/weft demo $(ARGS)
+
+bench: $(VENV)/ready
+	@$(BIN)/weft bench $(ARGS)
+
+generate: $(VENV)/ready
+	@$(BIN)/weft generate --output build/npu $(ARGS)
+
+test: lint
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+# mypy does not see through the editable installation: it gets the five folders as one package by links.
+lint: $(VENV)/ready-test
+	@$(BIN)/python -m ruff check --quiet .
+	@$(BIN)/python -m ruff format --check --quiet .
+	@mkdir -p build/types/weft
+	@for folder in $(FOLDERS); do ln -sfn ../../../$$folder build/types/weft/$$folder; done
+	@MYPYPATH=build/types $(BIN)/python -m mypy --no-error-summary $(addprefix -p weft.,$(filter-out rtl,$(FOLDERS)))
+
+$(VENV)/ready: pyproject.toml .ci/environment
+	@sh .ci/environment
+	@echo "Installing what weft needs into $(VENV)"
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/ready-test: $(VENV)/ready
+	@echo "Installing what the tests need into $(VENV)"
+	@$(PIP_INSTALL) --editable ".[test]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(FOLDERS) tests -name __pycache__ -type d -prune -exec rm -rf {} +

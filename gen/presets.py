@@ -1,0 +1,146 @@
+"""Named configurations, and how a user's choice becomes a Config."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from weft.rtl.config import Config
+
+TINY = Config()
+SMALL = TINY.replace(
+    rows=8,
+    cols=8,
+    weight_rows=8,
+    weight_tiles=1024,
+    scratchpad_bytes=32 << 10,
+    accumulators=512,
+    lanes=2,
+    memory_width=64,
+    axi_width=64,
+)
+MEDIUM = SMALL.replace(rows=16, weight_rows=16, scratchpad_bytes=64 << 10, lanes=4, parameter_channels=1024)
+LARGE = MEDIUM.replace(
+    cols=16,
+    scratchpad_bytes=128 << 10,
+    accumulators=1024,
+    lanes=8,
+    memory_width=128,
+    axi_width=128,
+    parameter_channels=2048,
+)
+HUGE = LARGE.replace(
+    rows=64,
+    cols=64,
+    weight_tiles=256,
+    scratchpad_bytes=1 << 20,
+    accumulators=2048,
+    lanes=16,
+    memory_width=256,
+    axi_width=256,
+    axi_outstanding=8,
+    parameter_channels=4096,
+)
+
+PRESETS: Mapping[str, Config] = {
+    "tiny": TINY,
+    "small": SMALL,
+    "medium": MEDIUM,
+    "large": LARGE,
+    "huge": HUGE,
+}
+"""Each derives from the one before it, from the smallest FPGA to far beyond the largest."""
+
+PRESET_KEY = "preset"
+"""The one key of a configuration file that is not a parameter: the preset that the file starts from."""
+
+
+def load_config(preset: str | None = None, file: str | Path | None = None, settings: Iterable[str] = ()) -> Config:
+    """The configuration a user asked for: a preset, changed by a TOML file, changed by settings.
+
+    Parameters
+    ----------
+    preset
+        A name in `PRESETS`; without one (here or under the file's key `preset`) the parameters' own
+        defaults, which are `tiny`.
+    file
+        A TOML file of `parameter = value` lines.
+    settings
+        Texts "parameter=value", values written as in TOML.
+
+    Raises
+    ------
+    ValueError
+        One sentence that names the preset, the file and its line, or the parameter, and what is allowed.
+    """
+    changes: dict[str, Any] = {}
+    base = TINY if preset is None else _preset(preset)
+    if file is not None:
+        file = Path(file)
+        changes = _read(file)
+        if PRESET_KEY in changes:
+            named = changes.pop(PRESET_KEY)
+            place = _place(file, PRESET_KEY)
+            base = _preset(named, f"{place}: ")
+            if preset not in (None, named):
+                raise ValueError(f"{place}: preset is {named!r}, but {preset!r} was asked for")
+        for name in changes:
+            _check_name(name, f"{_place(file, name)}: ")
+    overrides = dict(_setting(text) for text in settings)
+    for name in overrides:
+        _check_name(name)
+    try:
+        return base.replace(**changes | overrides)
+    except ValueError as error:
+        name = str(error).partition(" ")[0]
+        if file is None or name not in changes or name in overrides:
+            raise
+        raise ValueError(f"{_place(file, name)}: {error}") from None
+
+
+def _preset(name: object, where: str = "") -> Config:
+    if isinstance(name, str) and name in PRESETS:
+        return PRESETS[name]
+    raise ValueError(f"{where}{name!r} is not a preset; the presets are {', '.join(PRESETS)}")
+
+
+def _check_name(name: str, where: str = "") -> None:
+    parameters = [field.name for field in fields(Config)]
+    if name not in parameters:
+        raise ValueError(f"{where}{name} is not a parameter; the parameters are {', '.join(parameters)}")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    name, value = name.strip(), value.strip()
+    if not (name and equals and value):
+        raise ValueError(f"a setting must be PARAMETER=VALUE, not {text!r}")
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        parsed = {}
+    return name, parsed["value"] if len(parsed) == 1 else value
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"the configuration file {file} does not exist") from None
+    except OSError as error:
+        raise ValueError(f"the configuration file {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"the configuration file {file} is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{file} is not TOML: {error}") from None
+
+
+def _place(file: Path, name: str) -> str:
+    """The file, and the line of it that sets `name` (tomllib tells no lines)."""
+    setting = re.compile(rf"""\s*\[*\s*["']?{re.escape(name)}["']?\s*[=.\]]""")
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if setting.match(line):
+            return f"{file}, line {number}"
+    return str(file)

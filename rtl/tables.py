@@ -1,0 +1,115 @@
+"""The look-up tables of one lane: of sums on their way in, of results on their way out."""
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib.wiring import Component, In, Out
+from amaranth.utils import exact_log2
+
+from . import isa
+from .config import Config
+from .delay import delayed
+from .memory import Memory1R1W
+
+
+class Table(Component):
+    """A memory that is written in words of the memory port and read in elements of `bits` bits, at least 8.
+
+    Members
+    -------
+    write : whole words, `write_address` counts them.
+    index, element : the element is there LATENCY cycles after the index.
+    """
+
+    LATENCY = Memory1R1W.LATENCY
+
+    def __init__(self, width: int, bits: int, elements: int) -> None:
+        self.width = width
+        self.bits = bits
+        self.words = bits * elements // width
+        super().__init__(
+            {
+                "write": In(1),
+                "write_address": In(max(1, exact_log2(self.words))),
+                "write_data": In(width),
+                "index": In(exact_log2(elements)),
+                "element": Out(signed(bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = Memory1R1W(self.width, self.words)
+        low = exact_log2(self.width // self.bits)
+        within = delayed(m, "within", self.index[:low], self.LATENCY)
+        m.d.comb += [
+            memory.write.enable.eq(self.write),
+            memory.write.address.eq(self.write_address),
+            memory.write.data.eq(self.write_data),
+            memory.read.enable.eq(1),
+            memory.read.address.eq(self.index[low:]),
+            self.element.eq(memory.read.data.word_select(within, self.bits).as_signed()),
+        ]
+        return m
+
+
+class Tables(Component):
+    """The tables of one lane. All lanes hold the same and are written together.
+
+    Members
+    -------
+    write : a write to the table space, of a whole memory word.
+    sum, operand, look_up_sum : `value` is `sum`, or its element in sum table `operand`, LATENCY cycles later.
+    result, look_up_result : `out` is `result`, or its element in the result table, LATENCY cycles later.
+    """
+
+    LATENCY = Table.LATENCY
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        super().__init__(
+            {
+                "write": In(1),
+                "write_address": In(isa.LOCAL_BITS),
+                "write_data": In(config.memory_width),
+                "sum": In(signed(32)),
+                "operand": In(1),
+                "look_up_sum": In(1),
+                "value": Out(signed(32)),
+                "result": In(signed(8)),
+                "look_up_result": In(1),
+                "out": Out(signed(8)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        width = self.config.memory_width
+        m.submodules.sums = sums = Table(width, 32, isa.SUM_TABLES * 256)
+        m.submodules.results = results = Table(width, 8, 256)
+        word = self.write_address[exact_log2(width // 8) :]
+        for table, chosen in (
+            (sums, self.write_address < isa.RESULT_TABLE_OFFSET),
+            (results, self.write_address >= isa.RESULT_TABLE_OFFSET),
+        ):
+            m.d.comb += [
+                table.write.eq(self.write & chosen),
+                table.write_address.eq(word),
+                table.write_data.eq(self.write_data),
+            ]
+        looked_up = Signal()
+        plain = Signal(signed(32), reset_less=True)
+        m.d.sync += [looked_up.eq(self.look_up_sum), plain.eq(self.sum)]
+        m.d.comb += [sums.index[:8].eq(self.sum), sums.index[8].eq(self.operand)]
+        with m.If(looked_up):
+            m.d.comb += self.value.eq(sums.element)
+        with m.Else():
+            m.d.comb += self.value.eq(plain)
+
+        result_looked_up = Signal()
+        plain_result = Signal(signed(8), reset_less=True)
+        m.d.sync += [result_looked_up.eq(self.look_up_result), plain_result.eq(self.result)]
+        m.d.comb += results.index.eq(self.result)
+        with m.If(result_looked_up):
+            m.d.comb += self.out.eq(results.element)
+        with m.Else():
+            m.d.comb += self.out.eq(plain_result)
+        return m

@@ -1,0 +1,427 @@
+// The C++ side of weft.sim.verilated: the clock, the memory behind the AXI4 master, the host behind the AXI4-Lite
+// slave, and the collection of the trace. Compiled together with the Verilated top (class Vtop) into one library.
+//
+// All inputs of the design pass registers in the wrapper that weft.sim.verilated writes around it. So nothing behind
+// an input pin is combinational, the design is evaluated once per cycle, and pins may be set at any time before the
+// edge: what is set in one cycle is seen in the next.
+//
+// The memory model answers in order, one data beat per cycle. Reads see memory when the beat is presented; writes reach
+// memory when the response is presented, so that a master that does not wait for responses reads old data.
+
+#include <bit>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <vector>
+
+// Verilator renames the port `interrupt`, a word of SystemC, to `__SYM__interrupt`.
+#include "Vtop.h"
+#include "verilated.h"
+
+static_assert(std::endian::native == std::endian::little, "ports are copied as little-endian bytes");
+
+namespace {
+
+constexpr int UNITS = 4;
+constexpr int ACTIVITIES = 16;  // values of the 4-bit activity port
+constexpr uint64_t BOUNDARY = 4096;
+constexpr uint64_t REGISTER_LIMIT = 10000;  // cycles in which a register access must be answered
+constexpr int RESET_CYCLES = 8;
+constexpr unsigned OKAY = 0, DECERR = 3;
+
+// Offsets and bits of weft.rtl.registers; the Python side passes them, so that there is one definition.
+struct Registers {
+    uint64_t control, status, program, base[4];
+    uint64_t start, interrupt_enable, done, error;  // masks
+};
+
+struct Settings {
+    uint64_t read_latency;   // cycles from an address to its first data beat
+    uint64_t write_latency;  // cycles from the last data beat to the response
+    uint64_t bandwidth;      // of reads and writes together, in 1/256 byte per cycle; 0 is no limit
+    uint64_t stall_seed;
+    uint64_t stalls;  // chance of a stall per channel and cycle, in 1/256
+};
+
+enum Outcome : int { FINISHED = 0, TIMEOUT = 1, DEVICE_ERROR = 2, FAULT = 3, NO_ANSWER = 4 };
+
+struct ReadBurst {
+    uint64_t address, beats, ready;
+    bool inside;
+};
+
+struct WriteBurst {
+    uint64_t address, beats, received, ready;
+    bool inside;
+};
+
+struct UnitTag {
+    int64_t activity[ACTIVITIES] = {};
+    int64_t first = -1, completed = -1;
+};
+
+struct Tag {
+    UnitTag unit[UNITS];
+};
+
+enum Phase { WAITING, OFFERED, ACCEPTED };
+
+// The access over AXI4-Lite that is under way.
+struct Host {
+    bool active = false, write = false, mark = false;
+    Phase address = WAITING, data = WAITING;
+    uint32_t value = 0;
+};
+
+struct Sim {
+    static constexpr uint64_t BEAT = sizeof(Vtop::m_axi_rdata);
+    struct WriteBeat {
+        uint8_t data[BEAT];
+        uint8_t strobe[(BEAT + 7) / 8];
+        bool last;
+    };
+
+    VerilatedContext context;
+    Vtop top{&context};
+    uint8_t* memory;
+    uint64_t memory_bytes;
+    Registers registers;
+    Settings settings;
+    uint64_t random;
+    int64_t credit = 0;  // bandwidth left over, in 1/256 byte; a beat may overdraw it
+    uint64_t cycle = 0;
+    char fault[160] = "";
+
+    std::deque<ReadBurst> reads;
+    uint64_t read_beat = 0;
+    std::deque<WriteBurst> writes;
+    std::deque<WriteBeat> beats;  // accepted, not yet in memory
+    uint64_t matched = 0;         // of them, how many belong to an accepted address
+
+    Host host;
+
+    bool tracing = false;
+    int64_t trace_cycle = 0;
+    std::vector<Tag> tags;
+    std::vector<uint16_t> used;
+    std::vector<bool> known;
+
+    Sim(uint8_t* memory, uint64_t memory_bytes, const Registers& registers, const Settings& settings)
+        : memory(memory), memory_bytes(memory_bytes), registers(registers), settings(settings),
+          random(settings.stall_seed * 0x9E3779B97F4A7C15u + 0x2545F4914F6CDD1Du) {
+        if (!random) random = 1;
+        reset();
+    }
+    ~Sim() { top.final(); }
+
+    // xorshift64 (Marsaglia).
+    uint64_t draw() {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        return random;
+    }
+    bool stall() { return settings.stalls && (draw() >> 32 & 255) < settings.stalls; }
+
+    void complain(const char* text, uint64_t address) {
+        if (!*fault) std::snprintf(fault, sizeof fault, "%s at address 0x%llx", text, (unsigned long long)address);
+    }
+
+    void reset() {
+        reads.clear();
+        writes.clear();
+        beats.clear();
+        read_beat = matched = 0;
+        tracing = false;
+        host = Host();
+        *fault = 0;
+        top.s_axil_awvalid = top.s_axil_wvalid = top.s_axil_bready = top.s_axil_arvalid = top.s_axil_rready = 0;
+        top.m_axi_arready = top.m_axi_rvalid = top.m_axi_awready = top.m_axi_wready = top.m_axi_bvalid = 0;
+        for (int i = 0; i < RESET_CYCLES; ++i) {
+            top.rst = i < RESET_CYCLES / 2;
+            clock();
+        }
+    }
+
+    uint64_t check_burst(uint64_t address, unsigned length, unsigned size, unsigned burst) {
+        uint64_t first = address & ~(BEAT - 1);
+        if (1u << size != BEAT || burst != 1) complain("the master asks for a burst that is not INCR or not of full width", address);
+        if (first / BOUNDARY != (first + (length + 1) * BEAT - 1) / BOUNDARY) complain("a burst crosses a 4 KB boundary", address);
+        return first;
+    }
+    bool inside(uint64_t address, uint64_t bytes) const { return address <= memory_bytes && bytes <= memory_bytes - address; }
+
+    // One clock cycle. On entry and on return the outputs are settled and the input pins are what the design sees.
+    void step() {
+        const bool r = top.m_axi_rvalid && top.m_axi_rready;
+        const bool w = top.m_axi_wvalid && top.m_axi_wready;
+        const bool b = top.m_axi_bvalid && top.m_axi_bready;
+        if (top.m_axi_arvalid && top.m_axi_arready) accept_read();
+        if (top.m_axi_awvalid && top.m_axi_awready) accept_write();
+        if (w) accept_data();
+        if (host.active) accept_host();
+        if (tracing) {
+            trace();
+            tracing = !top.__SYM__interrupt;
+        }
+        if (settings.bandwidth) {
+            credit += settings.bandwidth;
+            if (credit > int64_t(1024 * BEAT)) credit = 1024 * BEAT;
+            if (w) credit -= 256 * BEAT;
+        }
+        drive_read(r);
+        drive_write(b);
+        if (host.active) drive_host();
+        clock();
+    }
+
+    void clock() {
+        top.clk = 0;
+        top.eval();
+        top.clk = 1;
+        top.eval();
+        ++cycle;
+    }
+
+    void accept_read() {
+        const uint64_t first = check_burst(top.m_axi_araddr, top.m_axi_arlen, top.m_axi_arsize, top.m_axi_arburst);
+        const uint64_t count = uint64_t(top.m_axi_arlen) + 1;
+        reads.push_back({first, count, cycle + settings.read_latency, inside(first, count * BEAT)});
+    }
+
+    void accept_write() {
+        const uint64_t first = check_burst(top.m_axi_awaddr, top.m_axi_awlen, top.m_axi_awsize, top.m_axi_awburst);
+        const uint64_t count = uint64_t(top.m_axi_awlen) + 1;
+        writes.push_back({first, count, 0, 0, inside(first, count * BEAT)});
+        match();
+    }
+
+    void accept_data() {
+        WriteBeat beat;
+        std::memcpy(beat.data, &top.m_axi_wdata, sizeof beat.data);
+        std::memcpy(beat.strobe, &top.m_axi_wstrb, sizeof beat.strobe);
+        beat.last = top.m_axi_wlast;
+        beats.push_back(beat);
+        match();
+    }
+
+    // Give accepted data to accepted addresses, in order; data may come first.
+    void match() {
+        for (WriteBurst& burst : writes) {
+            while (burst.received < burst.beats) {
+                if (matched == beats.size()) return;
+                ++burst.received;
+                if (beats[matched++].last != (burst.received == burst.beats)) complain("WLAST is not at the last beat of the burst", burst.address);
+                burst.ready = cycle + settings.write_latency;
+            }
+        }
+    }
+
+    void drive_read(bool taken) {
+        if (!top.m_axi_arready || settings.stalls) top.m_axi_arready = !stall();
+        if (taken) {
+            top.m_axi_rvalid = 0;
+            if (++read_beat == reads.front().beats) {
+                reads.pop_front();
+                read_beat = 0;
+            }
+        }
+        if (top.m_axi_rvalid || reads.empty()) return;
+        const ReadBurst& burst = reads.front();
+        if (cycle + 1 < burst.ready || stall()) return;
+        if (settings.bandwidth) {
+            if (credit <= 0) return;
+            credit -= 256 * BEAT;
+        }
+        top.m_axi_rvalid = 1;
+        top.m_axi_rlast = read_beat + 1 == burst.beats;
+        top.m_axi_rresp = burst.inside ? OKAY : DECERR;
+        if (burst.inside) {
+            std::memcpy(static_cast<void*>(&top.m_axi_rdata), memory + burst.address + read_beat * BEAT, BEAT);
+        } else {
+            std::memset(static_cast<void*>(&top.m_axi_rdata), 0, BEAT);
+        }
+    }
+
+    void drive_write(bool taken) {
+        if (!top.m_axi_awready || settings.stalls) top.m_axi_awready = !stall();
+        top.m_axi_wready = !stall() && (!settings.bandwidth || credit > 0);
+        if (taken) top.m_axi_bvalid = 0;
+        if (top.m_axi_bvalid || writes.empty()) return;
+        const WriteBurst& burst = writes.front();
+        if (burst.received < burst.beats || cycle + 1 < burst.ready || stall()) return;
+        for (uint64_t k = 0; k < burst.beats; ++k) {
+            const WriteBeat& beat = beats.front();
+            for (uint64_t i = 0; burst.inside && i < BEAT; ++i)
+                if (beat.strobe[i / 8] >> i % 8 & 1) memory[burst.address + k * BEAT + i] = beat.data[i];
+            beats.pop_front();
+        }
+        matched -= burst.beats;
+        top.m_axi_bvalid = 1;
+        top.m_axi_bresp = burst.inside ? OKAY : DECERR;
+        writes.pop_front();
+    }
+
+    UnitTag& slot(unsigned tag, int unit) {
+        if (tag >= tags.size()) {
+            tags.resize(tag + 1);
+            known.resize(tag + 1);
+        }
+        if (!known[tag]) {
+            known[tag] = true;
+            tags[tag] = Tag();
+            used.push_back(uint16_t(tag));
+        }
+        return tags[tag].unit[unit];
+    }
+
+    void watch(int unit, unsigned activity, unsigned tag, bool done, unsigned done_tag) {
+        if (activity) {
+            UnitTag& counts = slot(tag, unit);
+            ++counts.activity[activity];
+            if (counts.first < 0) counts.first = trace_cycle;
+        }
+        if (done) slot(done_tag, unit).completed = trace_cycle;
+    }
+
+    void trace() {
+#define WATCH(unit, name) \
+    watch(unit, top.trace_##name##_activity, top.trace_##name##_tag, top.trace_##name##_done, top.trace_##name##_done_tag)
+        WATCH(0, load);
+        WATCH(1, array);
+        WATCH(2, drain);
+        WATCH(3, store);
+#undef WATCH
+        ++trace_cycle;
+    }
+
+    void clear_trace() {
+        for (uint16_t tag : used) known[tag] = false;
+        used.clear();
+        trace_cycle = 0;
+    }
+
+    void accept_host() {
+        if (top.s_axil_awvalid && top.s_axil_awready) host.address = ACCEPTED;
+        if (top.s_axil_wvalid && top.s_axil_wready) host.data = ACCEPTED;
+        if (top.s_axil_arvalid && top.s_axil_arready) host.address = ACCEPTED;
+        if (host.mark && host.address == ACCEPTED && host.data == ACCEPTED) {
+            host.mark = false;
+            clear_trace();
+            tracing = true;
+        }
+        const bool written = top.s_axil_bvalid && top.s_axil_bready;
+        const bool read = top.s_axil_rvalid && top.s_axil_rready;
+        if (read) host.value = top.s_axil_rdata;
+        if (written || read) host.active = false;
+    }
+
+    // A valid stays up until it is accepted; a stall only delays its rise.
+    void drive_host() {
+        if (host.address == WAITING && !stall()) host.address = OFFERED;
+        if (host.data == WAITING && !stall()) host.data = OFFERED;
+        top.s_axil_awvalid = host.write && host.address == OFFERED;
+        top.s_axil_wvalid = host.write && host.data == OFFERED;
+        top.s_axil_arvalid = !host.write && host.address == OFFERED;
+        const bool ready = host.active && !stall();
+        top.s_axil_bready = host.write && ready;
+        top.s_axil_rready = !host.write && ready;
+    }
+
+    int access() {
+        host.active = true;
+        host.address = WAITING;
+        host.data = host.write ? WAITING : ACCEPTED;
+        for (uint64_t limit = cycle + REGISTER_LIMIT; host.active && cycle < limit;) step();
+        return host.active ? NO_ANSWER : FINISHED;
+    }
+
+    // AXI4-Lite write. With `mark`, tracing begins in the cycle in which address and data have been accepted.
+    int write_register(uint64_t address, uint32_t value, bool mark = false) {
+        host.write = true;
+        host.mark = mark;
+        top.s_axil_awaddr = address;
+        top.s_axil_wdata = value;
+        top.s_axil_wstrb = 15;
+        return access();
+    }
+
+    int read_register(uint64_t address, uint32_t* value) {
+        host.write = false;
+        top.s_axil_araddr = address;
+        const int outcome = access();
+        *value = host.value;
+        return outcome;
+    }
+
+    // One run, until the interrupt; `cycles` counts the cycle of the start and that of the interrupt.
+    int run_once(uint64_t limit, uint64_t* cycles) {
+        int outcome = write_register(registers.control, registers.start | registers.interrupt_enable, true);
+        if (outcome) return outcome;
+        while (tracing && !*fault && uint64_t(trace_cycle) < limit) step();
+        if (tracing && !*fault) {
+            tracing = false;
+            return TIMEOUT;
+        }
+        *cycles = trace_cycle;
+        if (*fault) return FAULT;
+        uint32_t status = 0;
+        if ((outcome = read_register(registers.status, &status))) return outcome;
+        if (status & registers.error) return DEVICE_ERROR;
+        return write_register(registers.status, registers.done);
+    }
+
+    int run(uint32_t program, const uint64_t* bases, const uint64_t* steps, uint64_t runs, uint64_t limit,
+            uint64_t* cycles, uint64_t* finished) {
+        int outcome = write_register(registers.program, program);
+        for (*finished = 0; !outcome && *finished < runs; *finished += !outcome) {
+            for (int i = 0; i < 4 && !outcome; ++i)
+                if (*finished == 0 || steps[i]) outcome = write_register(registers.base[i], bases[i] + *finished * steps[i]);
+            if (!outcome) outcome = run_once(limit, cycles + *finished);
+        }
+        return outcome;
+    }
+};
+
+}  // namespace
+
+#pragma GCC visibility push(default)
+extern "C" {
+
+void* weft_new(uint8_t* memory, uint64_t memory_bytes, const Registers* registers, const Settings* settings) {
+    return new Sim(memory, memory_bytes, *registers, *settings);
+}
+void weft_delete(void* sim) { delete static_cast<Sim*>(sim); }
+void weft_reset(void* sim) { static_cast<Sim*>(sim)->reset(); }
+uint64_t weft_cycle(void* sim) { return static_cast<Sim*>(sim)->cycle; }
+const char* weft_fault(void* sim) { return static_cast<Sim*>(sim)->fault; }
+
+int weft_write_register(void* sim, uint64_t address, uint32_t value) {
+    return static_cast<Sim*>(sim)->write_register(address, value);
+}
+int weft_read_register(void* sim, uint64_t address, uint32_t* value) {
+    return static_cast<Sim*>(sim)->read_register(address, value);
+}
+int weft_run(void* sim, uint32_t program, const uint64_t* bases, const uint64_t* steps, uint64_t runs, uint64_t limit,
+             uint64_t* cycles, uint64_t* finished) {
+    return static_cast<Sim*>(sim)->run(program, bases, steps, runs, limit, cycles, finished);
+}
+
+uint64_t weft_tags(void* sim) { return static_cast<Sim*>(sim)->used.size(); }
+
+// The trace of the last run: per tag, unit (and activity), in the order in which tags appeared.
+void weft_trace(void* sim, int64_t* tags, int64_t* activity, int64_t* first, int64_t* completed) {
+    const Sim& s = *static_cast<Sim*>(sim);
+    for (uint16_t tag : s.used) {
+        *tags++ = tag;
+        for (const UnitTag& unit : s.tags[tag].unit) {
+            *first++ = unit.first;
+            *completed++ = unit.completed;
+            for (int64_t count : unit.activity) *activity++ = count;
+        }
+    }
+}
+}
+#pragma GCC visibility pop

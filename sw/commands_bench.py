@@ -1,0 +1,166 @@
+"""`weft bench`."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .commands_shared import DEFAULT_PRESET, LENET, build_simulation, processors, simulate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .figures import Mnist, Network, Runtime
+    from .graph import Graph
+    from .program import Program
+    from .progress import Steps
+
+ALL_PRESETS = (DEFAULT_PRESET, "medium", "large")
+
+MISSED = 1
+
+
+def bench(
+    mnist: Annotated[
+        Path | None, typer.Option("--mnist", metavar="DIR", help="Run all test images of MNIST, from its files in DIR.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help=f"All of {', '.join(ALL_PRESETS)}.")] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Gets all figures.")] = None,
+    readme: Annotated[
+        Path | None, typer.Option("--readme", metavar="FILE.md", help="Gets the tables between its two bench marks.")
+    ] = None,
+) -> None:
+    """Measure LeNet-5 on the RTL against its bounds; exit status 1 if one is not kept."""
+    import json
+
+    from .figures import insert, mnist_sheet, network_sheet
+    from .files import check_target, replace_file
+    from .onnx_reader import read_onnx
+    from .progress import Steps, standard_output
+
+    if json_file is not None:
+        check_target(json_file)
+    text = "" if readme is None else readme.read_text(encoding="utf-8")
+    if readme is not None:
+        insert(text, (), str(readme))  # a text without marks is told before the work
+    steps = Steps()
+    graph = read_onnx(LENET)
+    networks, sheets, images = [], [], None
+    for preset in ALL_PRESETS if every else ALL_PRESETS[:1]:
+        program, library = _build(preset, graph, steps)
+        networks.append(_network(preset, program, library, steps))
+        sheets.append(network_sheet(networks[-1]))
+        if mnist is not None and images is None:
+            images = _mnist(preset, graph, program, library, mnist, steps)
+            sheets.append(mnist_sheet(images))
+    console = standard_output()
+    for sheet in sheets:
+        console.print(sheet.terminal())
+        console.print()
+    missed = [sentence for network in networks for sentence in network.missed()]
+    missed += [] if images is None else images.missed()
+    if json_file is not None:
+        content = {
+            "version": version("weft"),
+            "lenet": [network.as_json() for network in networks],
+            "mnist": None if images is None else images.as_json(),
+            "missed": missed,
+        }
+        replace_file(json_file, (json.dumps(content, indent=1) + "\n").encode())
+    if readme is not None:
+        replace_file(readme, insert(text, sheets, str(readme)).encode())
+    for sentence in missed:
+        typer.echo(f"weft: {sentence}", err=True)
+    if missed:
+        raise typer.Exit(MISSED)
+
+
+def _build(preset: str, graph: "Graph", steps: "Steps") -> "tuple[Program, Path]":
+    from weft.gen.presets import load_config
+
+    from .compiler import compile_graph
+
+    config = load_config(preset)
+    with steps.step(f"Compiling LeNet-5 for {preset}"):
+        program = compile_graph(graph, config)
+    return program, build_simulation(config, steps)
+
+
+def _network(preset: str, program: "Program", library: Path, steps: "Steps") -> "Network":
+    """Cycles per layer; they do not depend on the image, so a few do."""
+    import numpy as np
+
+    from .errors import UserError
+    from .figures import Network
+    from .report import program_rows, total_cycles
+
+    images = np.random.default_rng(0).random((4, *program.inputs[0].host_shape[1:]), np.float32)
+    with steps.step(f"Counting cycles on {preset}") as advance:
+        report = simulate(program, [images], library, advance).report
+    cycles = total_cycles(report)
+    if report.cycles is None or cycles is None:
+        raise RuntimeError("the simulated RTL counted no cycles")
+    if len(np.unique(report.cycles)) > 1:
+        raise UserError(
+            f"{preset}: the cycles of an inference vary, from {report.cycles.min()} to {report.cycles.max()}"
+        )
+    return Network(preset, program.config, tuple(program_rows(program, report)), cycles)
+
+
+def _mnist(preset: str, graph: "Graph", program: "Program", library: Path, folder: Path, steps: "Steps") -> "Mnist":
+    from weft.sim.golden_graph import run_graph
+
+    from .arrays import differences
+    from .datasets import read_mnist, to_input
+    from .figures import Mnist
+
+    digits = read_mnist(folder)
+    inputs = to_input(digits.images)
+    running = f"Running {len(inputs):,} images on the RTL"
+    with steps.step(running) as advance:
+        outputs = simulate(program, [inputs], library, advance).outputs
+    with steps.step("Running the golden operators") as advance:
+        expected = run_graph(graph, [inputs], advance)
+    logits = outputs[program.outputs[0].name]
+    different, total = differences([logits], expected)
+    right = int((logits.argmax(axis=1) == digits.labels).sum())
+    return Mnist(
+        preset,
+        len(inputs),
+        right,
+        steps.seconds[running],
+        processors(),
+        total,
+        different,
+        _runtime(program, inputs, logits, steps),
+    )
+
+
+def _runtime(program: "Program", inputs: "NDArray[Any]", logits: "NDArray[Any]", steps: "Steps") -> "Runtime | None":
+    """The same images through ONNX Runtime; None where it is not installed."""
+    import numpy as np
+
+    from .figures import Runtime
+
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        return None
+    with steps.step("Running ONNX Runtime") as advance:
+        session = onnxruntime.InferenceSession(str(LENET), providers=["CPUExecutionProvider"])
+        parts = []
+        for start in range(0, len(inputs), 500):
+            part = inputs[start : start + 500]
+            parts += session.run(None, {session.get_inputs()[0].name: part})
+            advance(start + len(part), len(inputs))
+    theirs = np.concatenate(parts)
+    step = program.outputs[0].scale
+    apart = np.abs(np.rint(theirs / step).astype(int) - np.rint(logits / step).astype(int))
+    return Runtime(
+        onnxruntime.__version__,
+        apart.size,
+        int((apart == 0).sum()),
+        int(apart.max()),
+        int((theirs.argmax(axis=1) == logits.argmax(axis=1)).sum()),
+    )

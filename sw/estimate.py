@@ -1,0 +1,204 @@
+"""How many cycles instructions take, from the latencies of the units that execute them.
+
+The array issues one pixel of a pass per cycle, the drain one group of lanes per cycle; each waits for the other as
+tokens and accumulator halves demand, and both for instructions to be fetched. The constants are properties of the
+hardware; those of memory are what a memory of 10 cycles gives.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from weft.rtl.config import Config
+from weft.rtl.isa import INSTRUCTION_BYTES, Instruction, Opcode
+from weft.rtl.registers import Unit
+
+FEEDER_LATENCY = 3
+"""From issuing a pixel to its activations at the array's edge."""
+ELEMENT_LATENCY = 2
+"""From an activation to the partial sum of its processing element."""
+DRAIN_LATENCY = 10
+"""From issuing the last position of a DRAIN to its completion: read, pool, requantize, write."""
+FIRST_FETCH = 12
+"""From the start of a run to the first word of its first instruction."""
+READ_LATENCY = 14
+"""From asking memory to the first word, if nothing was asked for before."""
+DISPATCH_LATENCY = 3
+"""From an instruction's last word to its being offered to its unit, if that is idle."""
+STORE_LATENCY = 14
+"""From a STORE's acceptance to its completion, besides one cycle per word."""
+HALVES = 2
+
+UNIT_OF = {
+    Opcode.LOAD: Unit.LOAD,
+    Opcode.CONV: Unit.ARRAY,
+    Opcode.DRAIN: Unit.DRAIN,
+    Opcode.STORE: Unit.STORE,
+}
+
+
+def array_latency(config: Config) -> int:
+    """From issuing the last pixel of a CONV to its completion, when the sums of the last column are written."""
+    latency: int = FEEDER_LATENCY + config.rows - 1 + ELEMENT_LATENCY + config.cols
+    return latency
+
+
+def conv_cycles(config: Config, passes: int, pixels: int) -> int:
+    """Cycles that passes occupy the array: one per pixel, but no less than the weights take to arrive."""
+    cycles: int = passes * max(pixels, config.weight_steps)
+    return cycles
+
+
+def drain_cycles(config: Config, pixels: int, channels: int, window: int) -> int:
+    """Cycles that the drain issues positions: `pixels` outputs of `channels` channels, from `window` sums each."""
+    cycles: int = pixels * -(-channels // config.lanes) * window
+    return cycles
+
+
+@dataclass(frozen=True)
+class Times:
+    """When an instruction was accepted by its unit, began to work, and was complete."""
+
+    accepted: int
+    start: int
+    done: int
+
+
+class Pipeline:
+    """The units' state while a program goes through them; times are cycles from the start of the run."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.words: int = -(-8 * INSTRUCTION_BYTES // config.memory_width)
+        self.dispatched = 0
+        """When the last word of the last instruction went to its queue."""
+        self.memory: int = FIRST_FETCH + config.fetch_depth * self.words
+        """When all words that memory was asked for have arrived."""
+        self.fetched = deque(FIRST_FETCH + self.words * (index + 1) for index in range(config.fetch_depth))
+        """When the instructions that are fetched ahead are there."""
+        slots = config.queue_depth + 1
+        self.accepted: dict[Unit, deque[int]] = {unit: deque([-self.words] * slots, slots) for unit in Unit}
+        self.free: dict[Unit, int] = dict.fromkeys(Unit, 0)
+        """When a unit may accept its next instruction."""
+        self.halves = deque([0] * HALVES)
+        """When the halves that are not filled became free."""
+        self.committed: deque[int] = deque()
+
+    def copy(self) -> "Pipeline":
+        """A pipeline in the same state."""
+        other = object.__new__(Pipeline)
+        other.__dict__ |= self.__dict__
+        other.accepted = {unit: times.copy() for unit, times in self.accepted.items()}
+        other.free = dict(self.free)
+        other.fetched = self.fetched.copy()
+        other.halves = self.halves.copy()
+        other.committed = self.committed.copy()
+        return other
+
+    @property
+    def array_free(self) -> int:
+        """When the array could start a tile whose input is there."""
+        return max(self.free[Unit.ARRAY], self.halves[0])
+
+    def _accept(self, unit: Unit, after: int) -> int:
+        """Dispatch an instruction, and let its unit take it when it is free, no earlier than `after`."""
+        waiting = self.accepted[unit]
+        # A full queue keeps this instruction, and so all behind it, from being dispatched.
+        self.dispatched = max(self.fetched.popleft(), max(self.dispatched, waiting[0]) + self.words)
+        self.fetched.append(self._read(self.dispatched, self.words))
+        # The queue puts one instruction together while the unit works on the one before.
+        return max(self.dispatched + DISPATCH_LATENCY, waiting[-1] + self.words, self.free[unit], after)
+
+    def _read(self, asked: int, words: int) -> int:
+        """When `words` words that memory is asked for at `asked` have arrived; it answers in order."""
+        self.memory = max(self.memory, asked + READ_LATENCY) + words
+        return self.memory
+
+    def conv(self, cycles: int, short: int = 0, acquire: bool = True, commit: bool = True, after: int = 0) -> Times:
+        """A CONV that occupies the array for `cycles` and issues its last pixel `short` cycles before their end."""
+        accepted = self._accept(Unit.ARRAY, after)
+        if acquire:
+            accepted = max(accepted, self.halves.popleft())
+        self.accepted[Unit.ARRAY].append(accepted)
+        self.free[Unit.ARRAY] = accepted + cycles
+        done = accepted + cycles - short + array_latency(self.config)
+        if commit:
+            self.committed.append(done)
+        return Times(accepted, accepted + 1, done)
+
+    def drain(self, cycles: int, release: bool = True, after: int = 0) -> Times:
+        """A DRAIN that issues `cycles` positions."""
+        accepted = self._accept(Unit.DRAIN, after)
+        full = self.committed.popleft() if release else self.committed[0]
+        start = max(accepted + 1, full)
+        last = start + cycles - 1
+        self.accepted[Unit.DRAIN].append(accepted)
+        self.free[Unit.DRAIN] = last
+        if release:
+            self.halves.append(last)
+        return Times(accepted, start, last + DRAIN_LATENCY)
+
+    def load(self, words: int, rows: int = 1, after: int = 0) -> Times:
+        """A LOAD of `words` memory words; its requests go out while the words of the one before arrive."""
+        accepted = self._accept(Unit.LOAD, after)
+        self.accepted[Unit.LOAD].append(accepted)
+        self.free[Unit.LOAD] = accepted + rows
+        return Times(accepted, accepted, self._read(accepted, words))
+
+    def load_arrivals(self, count: int) -> list[tuple[int, int]]:
+        """When the first bytes of an input of `count` bytes would be there, if it were loaded from now on."""
+        step = self.config.memory_bytes
+        start = max(self.dispatched + self.words + DISPATCH_LATENCY + READ_LATENCY, self.memory + self.words)
+        return [(min(have, count), start + have // step) for have in range(step, count + step, step)]
+
+    def store(self, words: int, rows: int = 1, after: int = 0) -> Times:
+        """A STORE of `words` memory words."""
+        accepted = self._accept(Unit.STORE, after)
+        self.accepted[Unit.STORE].append(accepted)
+        self.free[Unit.STORE] = accepted + rows
+        return Times(accepted, accepted + 1, accepted + words + STORE_LATENCY)
+
+
+def timeline(config: Config, program: Sequence[Instruction]) -> list[Times]:
+    """What happens when, for each instruction of a program but its END."""
+    pipeline = Pipeline(config)
+    tokens: dict[tuple[Unit, Unit], deque[int]] = {(giver, taker): deque() for giver in Unit for taker in Unit}
+    times = []
+    for one in program:
+        if one.opcode is Opcode.END:
+            break
+        unit = UNIT_OF[one.opcode]
+        after = max((tokens[giver, unit].popleft() for giver in Unit if one.wait >> giver & 1), default=0)
+        match one.opcode:
+            case Opcode.CONV:
+                pixels = one.ox_count * one.oy_count
+                passes = one.n_count * one.ky_count * one.kx_count * -(-one.run // config.rows)
+                # A pass that waits for weights has issued its last pixel before.
+                short = max(config.weight_steps - pixels, 0)
+                when = pipeline.conv(
+                    conv_cycles(config, passes, pixels), short, bool(one.acquire), bool(one.commit), after
+                )
+            case Opcode.DRAIN:
+                window = one.window_height * one.window_width
+                cycles = drain_cycles(config, one.rows * one.pixels, one.channels, window)
+                when = pipeline.drain(cycles, bool(one.release), after)
+            case _:
+                words = one.rows * -(-one.bytes // config.memory_bytes)
+                move = pipeline.load if unit is Unit.LOAD else pipeline.store
+                when = move(words, one.rows, after)
+        for taker in Unit:
+            if one.signal >> taker & 1:
+                tokens[unit, taker].append(when.done)
+        times.append(when)
+    return times
+
+
+def layer_cycles(program: Sequence[Instruction], times: Sequence[Times]) -> dict[int, int]:
+    """Cycles per tag of a CONV or DRAIN, from the completion of the layer before (the start of the run for the first)
+    to its own."""
+    done: dict[int, int] = {}
+    for one, when in zip(program, times, strict=False):
+        if one.opcode in (Opcode.CONV, Opcode.DRAIN):
+            done[one.tag] = max(done.get(one.tag, 0), when.done)
+    ends = list(done.values())
+    return {tag: end - before for tag, end, before in zip(done, ends, [0, *ends], strict=False)}

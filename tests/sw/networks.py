@@ -1,0 +1,157 @@
+"""Graphs for tests: their values by the golden model, and random ones."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from weft.sim.golden_graph import run_graph
+from weft.sw.graph import AveragePool2D, Clamp, Conv2D, FullyConnected, Graph, MaxPool2D, Reshape, Tensor, verify
+
+
+def evaluate(graph, *inputs):
+    """The outputs of a graph for one sample, by the golden model."""
+    results = run_graph(graph, inputs)
+    for name, result in zip(graph.outputs, results, strict=True):
+        assert result.dtype == graph.tensors[name].dtype
+    return results
+
+
+@dataclass
+class Builder:
+    """Puts a graph together, operator by operator; scales and weights are random."""
+
+    random: np.random.Generator
+    rounding: str = "onnx"
+    tensors: dict = field(default_factory=dict)
+    operators: list = field(default_factory=list)
+    inputs: list = field(default_factory=list)
+
+    def tensor(self, shape, like=None, dtype="int8"):
+        name = f"t{len(self.tensors)}"
+        if like is not None:
+            made = Tensor(name, shape, dtype, self.tensors[like].scale, self.tensors[like].zero_point)
+        elif dtype == "float32":
+            made = Tensor(name, shape, dtype)
+        else:
+            scale = float(np.float32(np.exp(self.random.uniform(-5, 0))))
+            made = Tensor(name, shape, dtype, scale, int(self.random.integers(-128, 128)))
+        self.tensors[name] = made
+        return name
+
+    def input(self, shape):
+        self.inputs.append(self.tensor(shape))
+        return self.inputs[-1]
+
+    def add(self, kind, source, shape, same_scale=False, **values):
+        target = self.tensor(shape, like=source if same_scale else None)
+        self.operators.append(kind(f"{kind.__name__.lower()}{len(self.operators)}", (source,), target, **values))
+        return target
+
+    def limits(self):
+        """Usually none, sometimes those of a fused activation."""
+        if self.random.random() < 0.6:
+            return {}
+        low, high = sorted(self.random.integers(-128, 128, 2).tolist())
+        return {"minimum": low, "maximum": high}
+
+    def linear(self, source, weights, target):
+        """Scales that spread the results over int8, and a bias."""
+        inputs = weights[0].size
+        spread = 60 * np.sqrt(inputs) * 74 / 80
+        factors = self.tensors[target].scale / self.tensors[source].scale / spread
+        scales = (factors * np.exp(self.random.uniform(-0.5, 0.5, len(weights)))).astype(np.float32)
+        return {
+            "weights": weights,
+            "weight_scales": scales,
+            "bias": self.random.integers(-3000, 3000, len(weights), dtype=np.int32),
+            "rounding": self.rounding,
+        }
+
+    def conv(self, source, outputs, kernel, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), groups=1, **limits):
+        _, height, width, channels = self.tensors[source].shape
+        size = [
+            (n + padding[i] + padding[i + 2] - (kernel[i] - 1) * dilation[i] - 1) // stride[i] + 1
+            for i, n in enumerate((height, width))
+        ]
+        weights = self.random.integers(-128, 128, (outputs, *kernel, channels // groups), dtype=np.int8)
+        target = self.tensor((1, *size, outputs))
+        operator = Conv2D(
+            f"conv{len(self.operators)}",
+            (source,),
+            target,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            **self.linear(source, weights, target),
+            **limits,
+        )
+        self.operators.append(operator)
+        return target
+
+    def fully_connected(self, source, outputs, **limits):
+        shape = self.tensors[source].shape
+        weights = self.random.integers(-128, 128, (outputs, shape[-1]), dtype=np.int8)
+        target = self.tensor((*shape[:-1], outputs))
+        name = f"fc{len(self.operators)}"
+        values = self.linear(source, weights, target)
+        self.operators.append(FullyConnected(name, (source,), target, **values, **limits))
+        return target
+
+    def pool(self, kind, source, window, stride, padding=(0, 0, 0, 0), **values):
+        _, height, width, channels = self.tensors[source].shape
+        size = [(n + padding[i] + padding[i + 2] - window[i]) // stride[i] + 1 for i, n in enumerate((height, width))]
+        same = kind is MaxPool2D or self.rounding == "tflite"
+        return self.add(
+            kind, source, (1, *size, channels), same, window=window, stride=stride, padding=padding, **values
+        )
+
+    def flatten(self, source):
+        shape = (1, int(np.prod(self.tensors[source].shape)))
+        return self.add(Reshape, source, shape, same_scale=True)
+
+    def graph(self, *outputs):
+        return verify(Graph("test", self.tensors, tuple(self.operators), tuple(self.inputs), outputs))
+
+
+def random_network(seed):
+    """A graph of a few operators of every kind, with int8 input and outputs."""
+    random = np.random.default_rng(seed)
+    build = Builder(random, rounding=str(random.choice(["onnx", "tflite"])))
+
+    def some(low, high):
+        return int(random.integers(low, high + 1))
+
+    x = build.input((1, some(1, 14), some(1, 14), some(1, 9)))
+    outputs = []
+    for _ in range(some(1, 4)):
+        _, height, width, channels = build.tensors[x].shape
+        choice = random.random()
+        padding = tuple(some(0, 2) for _ in range(4))
+        stride = (some(1, 3), some(1, 3))
+        window = (some(1, min(3, height)), some(1, min(3, width)))
+        if choice < 0.5:
+            dilation = (some(1, 2), some(1, 2))
+            room = [(n + padding[i] + padding[i + 2] - 1) // dilation[i] + 1 for i, n in enumerate((height, width))]
+            kernel = some(1, min(5, room[0])), some(1, min(5, room[1]))
+            groups = int(random.choice([n for n in range(1, channels + 1) if channels % n == 0]))
+            x = build.conv(
+                x, groups * some(1, 20 // groups), kernel, stride, padding, dilation, groups, **build.limits()
+            )
+        elif choice < 0.8:
+            padding = tuple(some(0, window[i % 2] - 1) for i in range(4))
+            x = build.pool(MaxPool2D, x, window, stride, padding, **build.limits())
+        elif choice < 0.9:
+            x = build.pool(
+                AveragePool2D, x, window, stride, counts_padding=False, rounding=build.rounding, **build.limits()
+            )
+        else:
+            x = build.add(
+                Clamp, x, build.tensors[x].shape, same_scale=True, minimum=-some(1, 100), maximum=some(1, 100)
+            )
+        if random.random() < 0.15:
+            outputs.append(x)
+    if random.random() < 0.5:
+        x = build.fully_connected(build.flatten(x), some(1, 40), **build.limits())
+        if random.random() < 0.5:
+            x = build.fully_connected(x, some(1, 40), **build.limits())
+    return build.graph(*dict.fromkeys([*outputs, x]))

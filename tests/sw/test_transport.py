@@ -1,0 +1,77 @@
+"""What the registers of a device that failed say, in words."""
+
+import numpy as np
+import pytest
+from weft.rtl.isa import Opcode, assemble, instruction
+from weft.rtl.registers import Activity, ErrorCause, Status, Unit
+from weft.sw.transport import Job, diagnose, units_text
+
+JOB = Job(0x40, (0, 0, 0, 0), runs=3, cycle_limit=500)
+
+
+class Stopped:
+    """A device with given registers, whose memory holds one legal instruction and zeros."""
+
+    def __init__(self, **registers: int):
+        self.registers = registers
+        legal = assemble([instruction(Opcode.END)])
+        self.memory = np.frombuffer(legal + bytes(64), np.uint8)
+
+    @property
+    def memory_bytes(self):
+        return len(self.memory)
+
+    def read(self, address, count):
+        return self.memory[address : address + count]
+
+    def read_register(self, name):
+        return self.registers[name]
+
+
+def error(cause: int, unit: int, address: int) -> Stopped:
+    return Stopped(STATUS=1 << Status.ERROR, ERROR=cause | unit << 8, ERROR_ADDRESS=address)
+
+
+def test_a_run_that_is_done_has_no_error():
+    assert diagnose(Stopped(STATUS=1 << Status.DONE), JOB, 0) is None
+
+
+@pytest.mark.parametrize(
+    "device, sentence",
+    [
+        (
+            error(ErrorCause.ILLEGAL_INSTRUCTION, 0, 64),
+            "stopped: illegal instruction at address 0x40 (0 is not an opcode)",
+        ),
+        (
+            error(ErrorCause.ILLEGAL_INSTRUCTION, 0, 0),
+            "stopped: illegal instruction at address 0x0 (the host reads a legal END there)",
+        ),
+        (
+            error(ErrorCause.ILLEGAL_INSTRUCTION, 0, 65),
+            "stopped: illegal instruction at address 0x41 (outside memory)",
+        ),
+        (error(ErrorCause.READ_ERROR, Unit.LOAD, 0x123), "stopped: read error of the load unit at address 0x123"),
+        (error(ErrorCause.WRITE_ERROR, Unit.STORE, 5), "stopped: write error of the store unit at address 0x5"),
+        (error(ErrorCause.TOKEN_OVERFLOW, Unit.DRAIN, 0), "stopped: token overflow of the drain unit at address 0x0"),
+        (error(ErrorCause.READ_ERROR, 7, 0x80), "stopped: read error at address 0x80"),
+        (error(77, 7, 0), "stopped: error 77 at address 0x0"),
+        (
+            Stopped(STATUS=1 << Status.BUSY, INSTRUCTIONS=4, UNITS=0x0321),
+            "did not finish within 500 cycles; 4 instructions were dispatched, the load unit is busy, the array unit "
+            "waits for a token of the load unit, the drain unit waits for a token or sums of the array, "
+            "the store unit is idle",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_error_is_one_sentence(device, sentence):
+    assert str(diagnose(device, JOB, 1)) == f"run 2 of 3 of the program at 0x40 {sentence}"
+
+
+def test_every_activity_has_words():
+    for activity in Activity:
+        text = units_text(activity << 4 * Unit.DRAIN)
+        assert ("the drain unit is idle" in text) == (activity is Activity.IDLE)
+        assert "undefined" not in text
+    assert "the store unit is in the undefined state 15" in units_text(0xF000)

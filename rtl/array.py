@@ -24,7 +24,8 @@ class Array(wiring.Component):
     weights[bank][c] at cycle t + r + c; so passes may follow each other after S cycles (S = config.weight_steps).
 
     With config.depthwise there is a second way in, from the north. While `columns` is set, column c takes element c of
-    `north` instead, delayed by c cycles inside; it moves down at half the speed of the partial sums, two registers a row:
+    `north` instead, delayed by c cycles inside; it moves down at half the speed of the partial sums, two registers
+    a row:
 
         sums[c] = sum over r of (north[c] of r cycles before) * tile[r][c]
 

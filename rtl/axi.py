@@ -350,12 +350,14 @@ class AxiMaster(Component):
         m.d.comb += [
             answer.valid.eq(self.m_axi_bvalid & responses.r_rdy & responses.r_data & ~drop),
             answer.payload.error.eq(failed | self.m_axi_bresp[1]),
-            self.m_axi_bready.eq(responses.r_rdy & (drop | ~responses.r_data | answer.ready)),
+            self.m_axi_bready.eq(responses.r_rdy & (drop | answer.ready)),
             answered.eq(self.m_axi_bvalid & self.m_axi_bready),
             responses.r_en.eq(answered),
         ]
-        with m.If(answered):
-            m.d.sync += failed.eq(answer.payload.error & ~responses.r_data & ~drop)
+        with m.If(drop):
+            m.d.sync += failed.eq(0)
+        with m.Elif(answered):
+            m.d.sync += failed.eq(answer.payload.error & ~responses.r_data)
 
 
 class AxiLite(Component):

@@ -57,7 +57,8 @@ class Config:
     fetch_depth: int = 4
     """Instructions that the sequencer fetches ahead."""
     axi: bool = True
-    """Put an AXI4 master and an AXI4-Lite slave around the NPU; without it the memory and register ports are the top's."""
+    """Put an AXI4 master and an AXI4-Lite slave around the NPU; without it the memory and register ports are
+    the top's."""
     axi_width: int = 32
     """Bits of the AXI4 data bus, a power of two from `memory_width` to 1024."""
     axi_burst: int = 64
@@ -112,7 +113,8 @@ class Config:
 
     @property
     def weight_steps(self) -> int:
-        """S, cycles in which a tile's weights arrive; the shortest pass. Row r is loaded by bank r // S in step r % S."""
+        """S, cycles in which a tile's weights arrive; the shortest pass. Row r is loaded by bank r // S in step
+        r % S."""
         return self.rows // self.weight_rows
 
     @property

@@ -14,7 +14,7 @@ from .drain import Drain
 from .feeder import Feeder
 from .parameters import ParameterMemory
 from .queue import InstructionQueue
-from .registers import Activity, ErrorCause, Unit
+from .registers import SEQUENCER, Activity, ErrorCause, Unit
 from .scratchpad import Scratchpad
 from .sequencer import Sequencer
 from .tokens import Gate, Tokens
@@ -173,6 +173,7 @@ class Core(Component):
             m.d.comb += [
                 control.error.eq(1),
                 control.error_cause.eq(sequencer.error_cause),
+                control.error_unit.eq(SEQUENCER),
                 control.error_address.eq(sequencer.error_address),
             ]
         with m.Elif(load.error.valid):

@@ -32,8 +32,8 @@ def table_stream(config: Config) -> stream.Signature:
 class Lane(Component):
     """One channel at a time: the window's sums are combined, and the result is requantized.
 
-    A line of stages that each name their latency: a table of int32 (config.tables), the register that holds the window's
-    result so far, the requantizer, a table of int8 (config.tables).
+    A line of stages that each name their latency: a table of int32 (config.tables), the register that holds the
+    window's result so far, the requantizer, a table of int8 (config.tables).
 
     Members
     -------

@@ -42,8 +42,8 @@ class Space(enum.Enum, shape=2):
     WEIGHTS = 1
     PARAMETERS = 2
     TABLES = 3
-    """Only where `Config.tables` builds it: at byte 0 and at byte 1024 the two tables of 256 int32 that sums may be looked
-    up in, at byte 2048 the 256 int8 that results may be looked up in; each indexed by an int8 taken as unsigned."""
+    """Only where `Config.tables` builds it: at byte 0 and at byte 1024 the two tables of 256 int32 that sums may be
+    looked up in, at byte 2048 the 256 int8 that results may be looked up in; each indexed by an int8 as unsigned."""
 
 
 class Rounding(enum.Enum, shape=2):
@@ -167,8 +167,8 @@ position in place of a[j], `run` (at most C) of them valid, and x not advanced b
            sums[c] = sum over rows r of a[oy][ox - r][c] * tile[r][c]
            at the next accumulator entry, as above; entries advance by `entry_step` per sum, not per position
 
-so `kx_count` counts groups of at most R taps and `kx_step` is the distance of such groups. `interval` is at least 1, and
-the last position of a row yields a sum. In DENSE mode both fields are ignored.
+so `kx_count` counts groups of at most R taps and `kx_step` is the distance of such groups. `interval` is at least 1,
+and the last position of a row yields a sum. In DENSE mode both fields are ignored.
 
 `acquire` waits for a free accumulator half first; `commit` hands the half to the drain at the end. Complete when the
 last sum is in the accumulator (then scratchpad and weights are no longer read)."""
@@ -234,7 +234,8 @@ DRAIN = data.StructLayout(
        the first min(L, channels - g * L) of out go to scratchpad[address + py * row_pitch + px * pixel_pitch + g * L]
 
 Columns of a group of L start at a multiple of L. Waits for a committed half before it starts; `release` frees the half
-as soon as its last sum is read. Complete when the last byte is written. Requantize is defined in docs/numerics.md and weft.sim.golden."""
+as soon as its last sum is read. Complete when the last byte is written. Requantize is defined in docs/numerics.md and
+weft.sim.golden."""
 
 END = data.StructLayout({"header": HEADER})
 """The program ends here: the run is done when all units have completed what was dispatched before."""

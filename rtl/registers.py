@@ -19,6 +19,10 @@ class Unit(IntEnum):
     STORE = 3
 
 
+SEQUENCER = 7
+"""Stands for the sequencer where the ERROR register names a unit."""
+
+
 class Activity(IntEnum):
     """What a unit does in a cycle: exactly one of these, counted per unit."""
 
@@ -59,7 +63,7 @@ class Control(IntEnum):
 
 
 class ErrorCause(IntEnum):
-    """The ERROR register's low byte; bits 8 to 10 hold the unit where one is at fault."""
+    """The ERROR register's low byte; bits 8 to 10 hold the unit at fault, or SEQUENCER."""
 
     NONE = 0
     ILLEGAL_INSTRUCTION = 1
@@ -89,7 +93,7 @@ REGISTERS = (
     Register("DIGEST", 0x08, "ro", "First 32 bits of the configuration's digest."),
     Register("CONTROL", 0x0C, "rw", "Bit 0 start, bit 1 reset (both read as zero), bit 2 interrupt enable."),
     Register("STATUS", 0x10, "rw1c", "Bit 0 busy, bit 1 done, bit 2 error; done and error are cleared by writing one."),
-    Register("ERROR", 0x14, "ro", "Bits 0 to 7 cause of the first error, bits 8 to 10 unit."),
+    Register("ERROR", 0x14, "ro", "Bits 0 to 7 cause of the first error, bits 8 to 10 unit (7: sequencer)."),
     Register("ERROR_ADDRESS", 0x18, "ro", "Address of the instruction or of the transfer at fault, low 32 bits."),
     Register("PROGRAM", 0x1C, "rw", "Address of the first instruction, low 32 bits; a multiple of 64."),
     Register("BASE_0", 0x20, "rw", "Base address 0."),

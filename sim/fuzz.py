@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from weft.rtl.config import PARAMETER_RECORD_BYTES, Config
-from weft.rtl.isa import TABLE_SPACE_BYTES, Instruction, Opcode, Mode, Rounding, Space, assemble, instruction
+from weft.rtl.isa import TABLE_SPACE_BYTES, Instruction, Mode, Opcode, Rounding, Space, assemble, instruction
 from weft.rtl.registers import Unit
 
 REGION = 1 << 20
@@ -275,22 +275,23 @@ def random_program(config: Config, seed: int, tiles: int = 6) -> RandomProgram:
                 extent = (shape["height"] - 1) * shape["ky_pitch"] // shape["ky_step"] + shape["row_bytes"]
             origin = write.integer(0, half - extent) + half * reads_upper
             address = origin + shape["y0"] * (shape["ky_pitch"] // shape["ky_step"])
+            fields = {name: value for name, value in shape.items() if name[0] != "_"}
             write.add(
-                Unit.ARRAY, Opcode.CONV, **{name: value for name, value in shape.items() if name[0] != "_"}, address=address % (1 << 24),
+                Unit.ARRAY, Opcode.CONV, **fields, address=address % (1 << 24),
                 acquire=part == 0, commit=part == split - 1, accumulate=part > 0,
             )  # fmt: skip
         drains = write.integer(1, 2)
         for part in range(drains):
-            fields = _drain_shape(write, shape, lines)
-            pixel_pitch = int(fields["channels"]) + write.integer(0, 2)  # type: ignore[call-overload]
-            row_pitch = int(fields["pixels"]) * pixel_pitch + write.integer(0, 5)  # type: ignore[call-overload]
-            extent = int(fields["rows"]) * row_pitch  # type: ignore[call-overload]
+            drained = _drain_shape(write, shape, lines)
+            pixel_pitch = int(drained["channels"]) + write.integer(0, 2)  # type: ignore[call-overload]
+            row_pitch = int(drained["pixels"]) * pixel_pitch + write.integer(0, 5)  # type: ignore[call-overload]
+            extent = int(drained["rows"]) * row_pitch  # type: ignore[call-overload]
             if extent > half:
-                fields["rows"] = max(1, half // row_pitch)
-                extent = int(fields["rows"]) * row_pitch
+                drained["rows"] = max(1, half // row_pitch)
+                extent = int(drained["rows"]) * row_pitch
             local = half + write.integer(0, max(0, half - extent))
             write.add(
-                Unit.DRAIN, Opcode.DRAIN, **fields, address=local, pixel_pitch=pixel_pitch, row_pitch=row_pitch,
+                Unit.DRAIN, Opcode.DRAIN, **drained, address=local, pixel_pitch=pixel_pitch, row_pitch=row_pitch,
                 release=part == drains - 1,
             )  # fmt: skip
         if write.integer(0, 2) == 0:

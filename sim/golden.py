@@ -168,16 +168,17 @@ def average_pool2d(
     padding: Padding = NO_PADDING,
     minimum: int = -128,
     maximum: int = 127,
+    origin: int = 0,
 ) -> Int8:
-    """The mean of each window over its cells inside the image, rounded half away from zero.
+    """The mean of each window over its cells inside the image, ties rounded away from `origin`.
 
     x is (N, H, W, C); the result has its scale and zero point. Source: TFLite reference
-    integer_ops/pooling.h, AveragePool.
+    integer_ops/pooling.h, AveragePool; with origin -128 that of uint8, whose values are 128 higher.
     """
-    values = integers(x)
+    values = integers(x) - origin
     sums = _windows(values, window, strides, padding, (1, 1), 0).sum(axis=(4, 5))
     count = _windows(np.ones_like(values), window, strides, padding, (1, 1), 0).sum(axis=(4, 5))
-    return clamp(np.sign(sums) * ((np.abs(sums) + count // 2) // count), minimum, maximum)
+    return clamp(np.sign(sums) * ((np.abs(sums) + count // 2) // count) + origin, minimum, maximum)
 
 
 def add(

@@ -10,6 +10,7 @@ from weft.sw import host
 from weft.sw.errors import UserError
 from weft.sw.graph import (
     ONNX,
+    TFLITE32,
     AveragePool2D,
     Clamp,
     Clamped,
@@ -27,9 +28,10 @@ from weft.sw.graph import (
     Softmax,
     Tensor,
     Transpose,
+    TransposeConv2D,
 )
 
-from . import golden
+from . import golden, golden_operators
 from .numerics import exact_multiplier, quantize_multiplier
 
 Array = NDArray[Any]
@@ -75,14 +77,20 @@ def _run(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     values = dict(zip(graph.inputs, inputs, strict=True))
     samples = len(inputs[0])
     for operator in graph.operators:
-        source, target = graph.tensors[operator.inputs[0]], graph.tensors[operator.output]
-        made = _apply(operator, values[operator.inputs[0]], source, target)
+        sources, target = [graph.tensors[name] for name in operator.inputs], graph.tensors[operator.output]
+        if isinstance(operator, golden_operators.OPERATORS):
+            arrays = [values[name].reshape(samples, *graph.tensors[name].shape) for name in operator.inputs]
+            made = golden_operators.apply(operator, arrays, sources, target, samples)
+        else:
+            made = _apply(operator, values[operator.inputs[0]], sources[0], target)
         values[operator.output] = made.reshape(samples * target.shape[0], *target.shape[1:])
     return [values[name] for name in graph.outputs]
 
 
 def _apply(operator: Operator, x: Array, source: Tensor, target: Tensor) -> Array:
     match operator:
+        case Quantize() if operator.rounding != ONNX:
+            return golden_operators.quantize_half_away(x, target.scale, target.zero_point)
         case Quantize():
             return host.quantize(x, target.scale, target.zero_point, target.dtype)
         case Dequantize():
@@ -102,6 +110,12 @@ def _apply(operator: Operator, x: Array, source: Tensor, target: Tensor) -> Arra
             return _scaled(sums, operator, source, target, operator.weight_scales, operator.bias, operator.rounding)
         case FullyConnected():
             sums = golden.fully_connected(x.reshape(-1, x.shape[-1]), operator.weights, source.zero_point)
+            return _scaled(sums, operator, source, target, operator.weight_scales, operator.bias, operator.rounding)
+        case TransposeConv2D():
+            size = (target.shape[1], target.shape[2])
+            sums = golden_operators.transpose_conv2d(
+                x, operator.weights, source.zero_point, operator.stride, operator.before, size
+            )
             return _scaled(sums, operator, source, target, operator.weight_scales, operator.bias, operator.rounding)
         case MaxPool2D():
             pooled = golden.max_pool2d(x, operator.window, operator.stride, _reach(operator, source, target))
@@ -133,6 +147,9 @@ def _scaled(
     if rounding == ONNX:
         product = np.float32(source.scale) * np.asarray(scales, np.float32)
         factor, mode = exact_multiplier(product / np.float32(target.scale)), Rounding.NEAREST_EVEN
+    elif rounding == TFLITE32:
+        product = np.float32(source.scale) * np.asarray(scales, np.float32)
+        factor, mode = quantize_multiplier(product.astype(np.float64) / np.float64(target.scale)), Rounding.DOUBLE
     else:
         real = np.float64(source.scale) * np.asarray(scales, np.float64) / np.float64(target.scale)
         factor, mode = quantize_multiplier(real), Rounding.DOUBLE
@@ -154,7 +171,7 @@ def _reach(operator: Pool2D, source: Tensor, target: Tensor) -> tuple[int, int, 
 def _average(operator: AveragePool2D, x: Array, source: Tensor, target: Tensor) -> Array:
     padding = _reach(operator, source, target)
     if operator.rounding != ONNX:
-        limits = (operator.minimum, operator.maximum)
+        limits = (operator.minimum, operator.maximum, operator.origin)
         return golden.average_pool2d(x, operator.window, operator.stride, padding, *limits)
     channels = x.shape[3]
     ones = np.ones((channels, *operator.window, 1), np.int8)

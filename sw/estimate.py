@@ -6,11 +6,12 @@ hardware; those of memory are what a memory of 10 cycles gives.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from weft.rtl.config import Config
-from weft.rtl.isa import INSTRUCTION_BYTES, Instruction, Opcode
+from weft.rtl.isa import INSTRUCTION_BYTES, Instruction, Opcode, Space
 from weft.rtl.registers import Unit
 
 FEEDER_LATENCY = 3
@@ -19,6 +20,8 @@ ELEMENT_LATENCY = 2
 """From an activation to the partial sum of its processing element."""
 DRAIN_LATENCY = 10
 """From issuing the last position of a DRAIN to its completion: read, pool, requantize, write."""
+TABLES_LATENCY = 2
+"""What the drain's look-up tables add to that."""
 FIRST_FETCH = 12
 """From the start of a run to the first word of its first instruction."""
 READ_LATENCY = 14
@@ -28,6 +31,8 @@ DISPATCH_LATENCY = 3
 STORE_LATENCY = 14
 """From a STORE's acceptance to its completion, besides one cycle per word."""
 HALVES = 2
+RECENT = 4
+"""DRAINs that may still write while an input is loaded."""
 
 UNIT_OF = {
     Opcode.LOAD: Unit.LOAD,
@@ -41,6 +46,11 @@ def array_latency(config: Config) -> int:
     """From issuing the last pixel of a CONV to its completion, when the sums of the last column are written."""
     latency: int = FEEDER_LATENCY + config.rows - 1 + ELEMENT_LATENCY + config.cols
     return latency
+
+
+def drain_latency(config: Config) -> int:
+    """From issuing the last position of a DRAIN to its completion, when its bytes are written."""
+    return DRAIN_LATENCY + TABLES_LATENCY if config.tables else DRAIN_LATENCY
 
 
 def conv_cycles(config: Config, passes: int, pixels: int) -> int:
@@ -83,6 +93,10 @@ class Pipeline:
         self.halves = deque([0] * HALVES)
         """When the halves that are not filled became free."""
         self.committed: deque[int] = deque()
+        self.writes: deque[tuple[int, int, int]] = deque(maxlen=RECENT)
+        """First and last cycle in which a DRAIN writes to the scratchpad, and from one write to the next."""
+        self.loads: list[tuple[int, int]] = []
+        """When each LOAD of the scratchpad could begin at the earliest, and how many words it has."""
 
     def copy(self) -> "Pipeline":
         """A pipeline in the same state."""
@@ -93,6 +107,8 @@ class Pipeline:
         other.fetched = self.fetched.copy()
         other.halves = self.halves.copy()
         other.committed = self.committed.copy()
+        other.writes = self.writes.copy()
+        other.loads = self.loads.copy()
         return other
 
     @property
@@ -126,8 +142,8 @@ class Pipeline:
             self.committed.append(done)
         return Times(accepted, accepted + 1, done)
 
-    def drain(self, cycles: int, release: bool = True, after: int = 0) -> Times:
-        """A DRAIN that issues `cycles` positions."""
+    def drain(self, cycles: int, window: int = 1, release: bool = True, after: int = 0) -> Times:
+        """A DRAIN that issues `cycles` positions, and writes after each `window` of them."""
         accepted = self._accept(Unit.DRAIN, after)
         full = self.committed.popleft() if release else self.committed[0]
         start = max(accepted + 1, full)
@@ -136,14 +152,40 @@ class Pipeline:
         self.free[Unit.DRAIN] = last
         if release:
             self.halves.append(last)
-        return Times(accepted, start, last + DRAIN_LATENCY)
+        latency = drain_latency(self.config)
+        self.writes.append((start + window - 2 + latency, last - 1 + latency, window))
+        return Times(accepted, start, last + latency)
 
-    def load(self, words: int, rows: int = 1, after: int = 0) -> Times:
+    def load(self, words: int, rows: int = 1, after: int = 0, scratchpad: bool = False) -> Times:
         """A LOAD of `words` memory words; its requests go out while the words of the one before arrive."""
         accepted = self._accept(Unit.LOAD, after)
         self.accepted[Unit.LOAD].append(accepted)
         self.free[Unit.LOAD] = accepted + rows
+        if scratchpad:
+            self.loads.append((max(self.memory, accepted + READ_LATENCY), words))
+            self.memory = self.loaded(len(self.loads) - 1)
+            return Times(accepted, accepted, self.memory)
         return Times(accepted, accepted, self._read(accepted, words))
+
+    def loaded(self, index: int) -> int:
+        """When LOAD `index` of the scratchpad is complete: where a DRAIN writes, it waits."""
+        time = 0
+        for start, words in self.loads[: index + 1]:
+            time = self._written(max(time, start), words)
+        return time
+
+    def _written(self, time: int, words: int) -> int:
+        """When `words` words have found room, from `time` on, between what the drain writes."""
+        for first, last, window in self.writes:
+            if last < time:
+                continue
+            before = min(max(first - time, 0), words)
+            time, words = time + before, words - before
+            free = (last - time + 1) * (window - 1) // window
+            if words <= free:
+                return time + words + (words // (window - 1) if words else 0)
+            time, words = last + 1, words - free
+        return time + words
 
     def load_arrivals(self, count: int) -> list[tuple[int, int]]:
         """When the first bytes of an input of `count` bytes would be there, if it were loaded from now on."""
@@ -162,13 +204,15 @@ class Pipeline:
 def timeline(config: Config, program: Sequence[Instruction]) -> list[Times]:
     """What happens when, for each instruction of a program but its END."""
     pipeline = Pipeline(config)
-    tokens: dict[tuple[Unit, Unit], deque[int]] = {(giver, taker): deque() for giver in Unit for taker in Unit}
+    tokens: dict[tuple[Unit, Unit], deque[Callable[[], int]]] = {
+        (giver, taker): deque() for giver in Unit for taker in Unit
+    }
     times = []
     for one in program:
         if one.opcode is Opcode.END:
             break
         unit = UNIT_OF[one.opcode]
-        after = max((tokens[giver, unit].popleft() for giver in Unit if one.wait >> giver & 1), default=0)
+        after = max((tokens[giver, unit].popleft()() for giver in Unit if one.wait >> giver & 1), default=0)
         match one.opcode:
             case Opcode.CONV:
                 pixels = one.ox_count * one.oy_count
@@ -181,16 +225,27 @@ def timeline(config: Config, program: Sequence[Instruction]) -> list[Times]:
             case Opcode.DRAIN:
                 window = one.window_height * one.window_width
                 cycles = drain_cycles(config, one.rows * one.pixels, one.channels, window)
-                when = pipeline.drain(cycles, bool(one.release), after)
+                when = pipeline.drain(cycles, window, bool(one.release), after)
+            case Opcode.LOAD:
+                inside = one.space == Space.SCRATCHPAD.value
+                when = pipeline.load(_words(config, one), one.rows, after, inside)
             case _:
-                words = one.rows * -(-one.bytes // config.memory_bytes)
-                move = pipeline.load if unit is Unit.LOAD else pipeline.store
-                when = move(words, one.rows, after)
+                when = pipeline.store(_words(config, one), one.rows, after)
+        done = partial(int, when.done)
+        if one.opcode is Opcode.LOAD and one.space == Space.SCRATCHPAD.value:
+            # How long it takes shows only when the DRAINs meanwhile are known.
+            done = partial(pipeline.loaded, len(pipeline.loads) - 1)
         for taker in Unit:
             if one.signal >> taker & 1:
-                tokens[unit, taker].append(when.done)
+                tokens[unit, taker].append(done)
         times.append(when)
     return times
+
+
+def _words(config: Config, one: Instruction) -> int:
+    """Memory words of a LOAD or STORE."""
+    words: int = one.rows * -(-one.bytes // config.memory_bytes)
+    return words
 
 
 def layer_cycles(program: Sequence[Instruction], times: Sequence[Times]) -> dict[int, int]:

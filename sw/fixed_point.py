@@ -3,8 +3,6 @@
 A number with n integer bits stands for raw / 2^(31 - n). Source of all functions: gemmlowp fixedpoint.h.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,21 +29,23 @@ def factor(real: float) -> tuple[int, int]:
     return int(multiplier[0]), int(shift[0])
 
 
-def high_mul(a: Integers, b: Any) -> Integers:
+def high_mul(a: Integers, b: Integers | int) -> Integers:
     """a * b / 2^31, ties up: SaturatingRoundingDoublingHighMul."""
-    return np.minimum((a * np.int64(b) if np.isscalar(b) else a * b) + (1 << 30) >> 31, INT32_MAX)
+    high: Integers = (a * b + (1 << 30)) >> 31
+    return np.minimum(high, INT32_MAX)
 
 
-def divide_by_power(x: Integers, exponent: Any) -> Integers:
+def divide_by_power(x: Integers, exponent: Integers | int) -> Integers:
     """x / 2^exponent, ties away from zero: RoundingDivideByPOT."""
-    exponent = np.asarray(exponent, np.int64)
-    half = (np.int64(1) << exponent) >> 1
-    return np.where(x < 0, -((-x + half) >> exponent), (x + half) >> exponent)
+    half = (np.int64(1) << np.asarray(exponent, np.int64)) >> 1
+    rounded: Integers = np.where(x < 0, -((-x + half) >> exponent), (x + half) >> exponent)
+    return rounded
 
 
 def multiply_by_power(x: Integers, exponent: int) -> Integers:
     """x * 2^exponent, saturated to 32 bits: SaturatingRoundingMultiplyByPOT."""
-    return np.clip(x << exponent, INT32_MIN, INT32_MAX)
+    wide: Integers = x << exponent
+    return np.minimum(np.maximum(wide, INT32_MIN), INT32_MAX)
 
 
 def scaled(x: Integers, multiplier: int, shift: int) -> Integers:

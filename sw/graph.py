@@ -167,9 +167,9 @@ class AveragePool2D(Pool2D):
 
 
 @dataclass(frozen=True, eq=False)
-class SumPool2D(Pool2D):
+class MeanPool2D(Pool2D):
     """The sum of (x - zero point) over each window, times multiplier * 2^(shift - 31) with TFLite's double rounding:
-    TFLite's MEAN and SUM. There is no padding."""
+    TFLite's MEAN. There is no padding."""
 
     multiplier: int
     """0 to 2^31 - 1, not always normalized."""

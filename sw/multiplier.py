@@ -5,23 +5,26 @@ from numpy.typing import NDArray
 from weft.rtl.isa import Rounding
 
 from .errors import UserError
-from .graph import ONNX
+from .graph import ONNX, TFLITE32
 
 LONGEST_SHIFT = 31
 
 Factors = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Multipliers and shifts, one of each per channel."""
 
-ROUNDING = {"onnx": Rounding.NEAREST_EVEN, "tflite": Rounding.DOUBLE}
+ROUNDING = {"onnx": Rounding.NEAREST_EVEN, "tflite": Rounding.DOUBLE, "tflite32": Rounding.DOUBLE}
 
 
 def combined_scales(source: float, weights: NDArray[np.float32], target: float, rounding: str) -> NDArray[np.float64]:
     """source * weights / target per channel, in the precision and order of the framework.
 
-    ONNX Runtime multiplies and divides in float32 (QLinearConv, QGemm); TFLite widens to float64 first.
+    ONNX Runtime multiplies and divides in float32 (QLinearConv, QGemm); TFLite widens to float64 first, except for
+    TFLITE32, where it multiplies in float32 and divides in float64.
     """
-    if rounding == ONNX:
+    if rounding in (ONNX, TFLITE32):
         product = np.float32(source) * weights.astype(np.float32)
+        if rounding == TFLITE32:
+            return product.astype(np.float64) / np.float64(target)
         return (product / np.float32(target)).astype(np.float64)
     return np.float64(source) * weights.astype(np.float64) / np.float64(target)
 

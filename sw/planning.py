@@ -238,6 +238,8 @@ class Work:
 
     portions: tuple[int, ...]
     """Memory words of the weights that come from memory, in order."""
+    window: int
+    """Sums that are pooled to one output."""
     tiles: tuple[tuple[tuple[Part, ...], int, int, int], ...]
     """Parts, cycles by which the last pixel is issued before the end of its pass, cycles in the drain, bytes of the
     output that are then complete."""
@@ -258,7 +260,8 @@ def _work(layer: Layer, candidate: Plan, config: Config) -> Work:
             parts.append(Part(cycles, bytes_needed(layer, shape, tile.ends[part]), index))
         short = max(config.weight_steps - shape.pixels, 0)
         tiles.append((tuple(parts), short, emptying_cycles(layer, tile, shape, config), complete))
-    return Work(tuple(-(-one.tiles * tile_bytes // config.memory_bytes) for one in portions), tuple(tiles))
+    words = tuple(-(-one.tiles * tile_bytes // config.memory_bytes) for one in portions)
+    return Work(words, layer.window.size[0] * layer.window.size[1], tuple(tiles))
 
 
 def _play(work: Work, before: Pipeline, arrivals: Arrivals) -> tuple[Pipeline, Arrivals]:
@@ -284,7 +287,7 @@ def _play(work: Work, before: Pipeline, arrivals: Arrivals) -> tuple[Pipeline, A
             if work.portions:
                 used[part.portion :] = [done]
                 load(part.portion + 1)
-        done = pipeline.drain(emptying).done
+        done = pipeline.drain(emptying, work.window).done
         if complete > (made[-1][0] if made else 0):
             made.append((complete, done))
     return pipeline, made

@@ -15,10 +15,8 @@ import tflite
 from numpy.typing import NDArray
 
 from .errors import UserError
-from .tflite_options import OPTIONS
+from .tflite_options import IDENTIFIER, OPTIONS
 
-IDENTIFIER = b"TFL3"
-"""Bytes 4 to 7 of every TFLite file."""
 VERSION = 3
 MOST_OPERATORS = 20_000
 """Largest number of operators in a file."""
@@ -165,7 +163,7 @@ class File:
 
     def _vector(self, values: Any, dtype: type) -> NDArray[Any]:
         """The accessors give 0 for a vector that is absent."""
-        array = np.zeros(0, dtype) if isinstance(values, int) else np.asarray(values).astype(dtype)
+        array: NDArray[Any] = np.zeros(0, dtype) if isinstance(values, int) else np.asarray(values).astype(dtype)
         self._spend(array.nbytes)
         return array
 

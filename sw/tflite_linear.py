@@ -3,6 +3,7 @@
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .graph import TFLITE32, Conv2D, FullyConnected, TransposeConv2D
 from .tflite_node import LARGEST_TENSOR, SAME, VALID, Activation, Geometry, Node, Weights, geometry, same_padding
@@ -130,7 +131,8 @@ def fully_connected(node: Node) -> None:
     if node.option("KeepNumDims"):
         node.need(source.shape[-1:] == (inputs,), f"has weights for {inputs} inputs, and its input has {source.shape}")
         shape = (*source.shape[:-1], outputs)
-    _product(node, source, weights, rows, shape, node.bias(2, outputs), node.limits(node.result(shape, source).tensor))
+    result = node.result(shape, source)
+    _product(node, source, weights, rows, result, node.bias(2, outputs), node.limits(result.tensor))
 
 
 def batch_matmul(node: Node) -> None:
@@ -143,7 +145,7 @@ def batch_matmul(node: Node) -> None:
         len(shape) >= 2 and weights.values.size > 0 and prod(shape[:-2]) == 1,
         f"multiplies by a constant of shape {shape}, supported is one matrix",
     )
-    matrix = weights.values.reshape(shape[-2:])
+    matrix: NDArray[np.int8] = weights.values.reshape(shape[-2], shape[-1])
     matrix = matrix if node.option("AdjY") else matrix.T
     outputs, inputs = matrix.shape
     node.need(
@@ -152,9 +154,8 @@ def batch_matmul(node: Node) -> None:
     )
     node.need(len(weights.scale) == 1, f"has {len(weights.scale)} weight scales, supported is one")
     turned = Weights(matrix, weights.scale, 0)
-    rows = prod(source.shape[:-1])
-    bias = np.zeros(outputs, np.int32)
-    _product(node, source, turned, rows, (*source.shape[:-1], outputs), bias, {})
+    result = node.result((*source.shape[:-1], outputs), source)
+    _product(node, source, turned, prod(source.shape[:-1]), result, np.zeros(outputs, np.int32), {})
 
 
 def _product(
@@ -162,15 +163,14 @@ def _product(
     source: Activation,
     weights: Weights,
     rows: int,
-    shape: tuple[int, ...],
-    bias: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
+    result: Activation,
+    bias: NDArray[np.int32],
     limits: dict[str, int],
 ) -> None:
-    """`rows` of the input times weights of (outputs, inputs), as `shape`."""
+    """`rows` of the input times weights of (outputs, inputs)."""
     outputs, inputs = weights.values.shape
-    result = node.result(shape, source)
     row = result
-    if shape != (rows, outputs):
+    if result.shape != (rows, outputs):
         row = node.reader.derived(result, f"{result.tensor.name}.rows", (rows, outputs))
     node.add(
         FullyConnected,
@@ -182,4 +182,6 @@ def _product(
         rounding=node.rounding(weights, source, TFLITE32),
         **limits,
     )
-    node.finish(node.reader.moved(row, result, node) if row is not result else result)
+    if row is not result:
+        node.reader.reshape_to(row, result, node)
+    node.finish(result)

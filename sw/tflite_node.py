@@ -174,7 +174,7 @@ class Node:
             raise self.error(
                 "has float32 activations and int8 weights (dynamic quantization), expected int8 activations"
             )
-        self.need(not source.real, f"is an operator on float32 activations, expected a model quantized to int8")
+        self.need(not source.real, "is an operator on float32 activations, expected a model quantized to int8")
         wanted = np.uint8 if source.unsigned else np.int8
         self.need(kind == wanted, f"has {kind} weights with {wanted.__name__} activations, expected {wanted.__name__}")
         scale, zero = self._weight_quantization(value)
@@ -185,8 +185,8 @@ class Node:
         if low < -128 or high > 127:
             shown = int(zero[0]) - (128 if source.unsigned else 0)
             raise self.error(
-                f"has weights with zero point {int(zero[0])}, which as int8 is {shown}, and reaches from {low} to {high} "
-                f"about it, supported is -128 to 127"
+                f"has weights of zero point {int(zero[0])}, as int8 {shown}, which reach from {low} to {high} about "
+                f"it, supported is -128 to 127"
             )
         return Weights(values.astype(np.int8), scale, value.axis)
 
@@ -225,6 +225,23 @@ class Node:
         self.need(array.dtype == np.int32, f"has a bias of {array.dtype}, supported is int32")
         self.need(array.size == channels, f"has a bias of {array.size} numbers, expected {channels}")
         return array.reshape(-1)
+
+    def quantized(self, index: int, like: Activation) -> tuple[NDArray[np.int8], Level]:
+        """Input `index`: a constant with one scale, of the type that `like` has in the file, as int8."""
+        value = self.constant(index, "operand")
+        wanted = np.uint8 if like.unsigned else np.int8
+        self.need(
+            value.array.dtype == wanted and len(value.scale) == 1 and len(value.zero_point) <= 1,
+            f"has a {value.array.dtype} constant with {len(value.scale)} scales, expected {wanted.__name__} with one",
+        )
+        scale, zero = float(value.scale[0]), int(value.zero_point[0]) if len(value.zero_point) else 0
+        lowest = np.iinfo(wanted).min
+        self.need(
+            0 < scale < np.inf and 0 <= zero - lowest <= 255,
+            f"has a constant with scale {scale} and zero point {zero}",
+        )
+        shifted = (value.array.astype(np.int16) - lowest - 128).astype(np.int8)
+        return shifted, Level(scale, zero - lowest - 128)
 
     def limits(self, result: Tensor) -> dict[str, int]:
         """`minimum` and `maximum` of the fused activation."""

@@ -1,9 +1,12 @@
-"""The options of TFLite's operators that matter here, with the schema's defaults.
+"""How a TFLite file starts, and which of its operators' options matter here, with the schema's defaults.
 
 Source: the TFLite schema, schema.fbs.
 """
 
 from typing import Any
+
+IDENTIFIER = b"TFL3"
+"""Bytes 4 to 7 of every TFLite file."""
 
 _ACTIVATION = {"FusedActivationFunction": 0}
 _WINDOW = {"Padding": 0, "StrideH": 0, "StrideW": 0}
@@ -41,7 +44,6 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
         {"BeginMask": 0, "EndMask": 0, "EllipsisMask": 0, "NewAxisMask": 0, "ShrinkAxisMask": 0, "Offset": False},
     ),
     "SUB": ("SubOptions", _ACTIVATION),
-    "SUM": _REDUCER,
     "TRANSPOSE_CONV": ("TransposeConvOptions", {**_WINDOW, **_ACTIVATION}),
     "UNPACK": ("UnpackOptions", {"Num": 0, "Axis": 0}),
 }

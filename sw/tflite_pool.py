@@ -1,9 +1,10 @@
 """Pooling and reductions, from TFLite."""
 
+from dataclasses import dataclass
 from math import prod
 
 from .fixed_point import factor
-from .graph import TFLITE, AveragePool2D, MaxPool2D, SumPool2D
+from .graph import TFLITE, AveragePool2D, MaxPool2D, MeanPool2D
 from .tflite_node import Activation, Node, Shape, geometry
 
 OFFSET = 128
@@ -51,61 +52,71 @@ def average_pool(node: Node) -> None:
     node.finish(result)
 
 
-def _reduced(node: Node) -> tuple[Activation, Shape, Activation]:
-    """The input as an image, the window over it that is reduced, and the result.
+@dataclass(frozen=True)
+class Reduction:
+    """Axes that stand side by side, as a window on an image."""
 
-    The axes that are reduced stand side by side; what is before and behind them stays.
-    """
-    source = node.activation()
-    rank = len(source.shape)
-    axes = sorted({node.axis(axis, rank) for axis in node.integers(1, "list of axes")})
-    node.need(
-        bool(axes) and axes == list(range(axes[0], axes[-1] + 1)),
-        f"reduces the axes {axes}, supported are axes side by side",
-    )
-    kept = [1 if axis in axes else n for axis, n in enumerate(source.shape)]
-    shape = tuple(kept) if node.option("KeepDims") else tuple(n for i, n in enumerate(source.shape) if i not in axes)
-    result = node.result(shape, source)
-    if rank == 4 and source.shape[0] == 1 and axes in ([1, 2], [1], [2]):
-        window = (source.shape[1] if 1 in axes else 1, source.shape[2] if 2 in axes else 1)
-        return source, window, result
-    before, inside = prod(source.shape[: axes[0]]), prod(source.shape[axis] for axis in axes)
-    behind = prod(source.shape[axes[-1] + 1 :])
-    return node.reader.reshaped(source, (1, before, inside, behind), node), (1, inside), result
+    node: Node
+    source: Activation
+    result: Activation
+    shape: Shape
+    """The input as an image: the axes of the file, or (1, those before, those reduced, those behind)."""
+    window: tuple[int, int]
 
+    @classmethod
+    def of(cls, node: Node) -> "Reduction":
+        """That of a node with a constant list of axes as input 1."""
+        source = node.activation()
+        old = source.shape
+        axes = sorted({node.axis(axis, len(old)) for axis in node.integers(1, "list of axes")})
+        node.need(
+            bool(axes) and axes == list(range(axes[0], axes[-1] + 1)),
+            f"reduces the axes {axes}, supported are axes side by side",
+        )
+        kept = tuple(1 if axis in axes else n for axis, n in enumerate(old))
+        if not node.option("KeepDims"):
+            kept = tuple(n for axis, n in enumerate(old) if axis not in axes)
+        result = node.result(kept, source)
+        if len(old) == 4 and old[0] == 1 and axes in ([1, 2], [1], [2]):
+            return cls(node, source, result, old, (old[1] if 1 in axes else 1, old[2] if 2 in axes else 1))
+        inside = prod(old[axis] for axis in axes)
+        image = (1, prod(old[: axes[0]]), inside, prod(old[axes[-1] + 1 :]))
+        return cls(node, source, result, image, (1, inside))
 
-def _finish(node: Node, kind: type[MaxPool2D | SumPool2D], **values: int) -> None:
-    source, window, result = _reduced(node)
-    if kind is MaxPool2D:
-        source = node.unchanged(source, result)
-    size = (source.shape[1] // window[0], source.shape[2] // window[1])
-    shape = (1, *size, source.shape[3])
-    made = result if result.shape == shape else node.reader.derived(result, f"{result.tensor.name}.pooled", shape)
-    node.add(kind, [source], made, window=window, stride=window, padding=(0, 0, 0, 0), **values)
-    node.finish(node.reader.moved(made, result, node) if made is not result else result)
+    @property
+    def count(self) -> int:
+        """Elements per result."""
+        return self.window[0] * self.window[1]
+
+    def pool(self, kind: type[MaxPool2D | MeanPool2D], source: Activation, **values: int) -> None:
+        """Append the pooling operator and what shapes need before and behind it."""
+        reader, result = self.node.reader, self.result
+        shape = (1, self.shape[1] // self.window[0], self.shape[2] // self.window[1], self.shape[3])
+        made = result
+        if result.shape != shape:
+            made = reader.derived(result, f"{result.tensor.name}.pooled", shape)
+        image = reader.reshaped(source, self.shape, self.node)
+        self.node.add(kind, [image], made, window=self.window, stride=self.window, padding=(0, 0, 0, 0), **values)
+        if made is not result:
+            reader.reshape_to(made, result, self.node)
+        self.node.finish(result)
 
 
 def reduce_max(node: Node) -> None:
     """REDUCE_MAX: over axes side by side; the scale stays."""
-    _finish(node, MaxPool2D)
-
-
-def _sum_factor(node: Node) -> tuple[int, int, int]:
-    """Multiplier and shift of a sum, and how many elements it has."""
-    source, window, result = _reduced(node)
-    multiplier, shift = factor(source.tensor.scale / result.tensor.scale)
-    return multiplier, shift, window[0] * window[1]
-
-
-def total(node: Node) -> None:
-    """SUM: over axes side by side."""
-    multiplier, shift, _ = _sum_factor(node)
-    _finish(node, SumPool2D, multiplier=multiplier, shift=shift)
+    reduction = Reduction.of(node)
+    reduction.pool(MaxPool2D, node.unchanged(reduction.source, reduction.result))
 
 
 def mean(node: Node) -> None:
     """MEAN: over axes side by side."""
-    multiplier, shift, count = _sum_factor(node)
-    # Source: TFLite reference/reduce.h, QuantizedMeanOrSum: the multiplier divided by the count, rounded down.
-    places = min(count.bit_length() - 1, 32, 31 + shift)
-    _finish(node, SumPool2D, multiplier=(multiplier << places) // count, shift=shift - places)
+    reduction = Reduction.of(node)
+    multiplier, shift = factor(reduction.source.tensor.scale / reduction.result.tensor.scale)
+    # Source: TFLite reference/reduce.h, QuantizedMeanOrSum: the multiplier is divided by the count and rounded down.
+    places = min(reduction.count.bit_length() - 1, 31 + shift)
+    reduction.pool(
+        MeanPool2D,
+        reduction.source,
+        multiplier=(multiplier << places) // reduction.count,
+        shift=shift - places,
+    )

@@ -97,7 +97,7 @@ class Reader:
     def _add_input(self, entry: FileTensor) -> None:
         if entry.index in self.values:
             raise UserError(f"{self.name}: the tensor {entry.name!r} is given twice as an input")
-        if not all(n > 0 for n in entry.shape) or prod(entry.shape) > LARGEST_TENSOR:
+        if any(n < 1 for n in entry.shape) or prod(entry.shape) > LARGEST_TENSOR:
             raise UserError(f"{self.name}: the input {entry.name!r} has the shape {entry.shape}, expected known sizes")
         # A sample may lack the axis of samples, which the graph's inputs always have.
         shape = entry.shape if entry.shape[:1] == (1,) else (1, *entry.shape)
@@ -159,7 +159,7 @@ class Reader:
         """A tensor of the file that `node` reads."""
         if index not in self.values:
             entry = self.file.tensor(index)
-            if entry.data is None and prod(entry.shape):
+            if entry.data is None and 0 not in entry.shape:
                 raise node.error(f"reads {entry.name!r}, which no earlier operator makes")
             self.values[index] = self._constant(entry, node)
         return self.values[index]
@@ -225,6 +225,10 @@ class Reader:
             return source
         target = self.derived(source, f"{node.output_tensor().name}.shape", shape)
         return self.add(f"{node.name}.shape", Reshape, [source], target)
+
+    def reshape_to(self, source: Activation, result: Activation, node: Node) -> Activation:
+        """Let `result`, not yet made, be `source` under another shape."""
+        return self.add(f"{node.name}.result", Reshape, [source], result)
 
     def relabelled(self, source: Activation, level: Level, node: Node) -> Activation:
         """The same integers with another meaning."""

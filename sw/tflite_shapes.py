@@ -8,10 +8,7 @@ from .tflite_node import Node, Shape
 
 def reshape(node: Node, shape: Shape) -> Shape:
     """RESHAPE: the new shape is a constant input, an option, or that of the output; one -1 in it is made to fit."""
-    if node.has(1):
-        target = node.integers(1, "shape")
-    else:
-        target = node.option("NewShape") or node.output_tensor().shape
+    target = node.integers(1, "shape") if node.has(1) else node.option("NewShape") or node.output_tensor().shape
     size = prod(shape)
     node.need(all(n >= -1 for n in target) and target.count(-1) <= 1, f"has the target shape {target}")
     known = prod(n for n in target if n != -1)
@@ -64,7 +61,7 @@ def section(node: Node, shape: Shape) -> Section:
     begin, size = node.integers(1, "begin"), node.integers(2, "size")
     node.need(len(begin) == len(size) == len(shape), f"slices {len(shape)} axes from {begin} by {size}")
     size = tuple(n - a if want == -1 else want for n, a, want in zip(shape, begin, size, strict=True))
-    inside = all(0 <= a and 1 <= m <= n - a for n, a, m in zip(shape, begin, size, strict=True))
+    inside = all(a >= 0 and 1 <= m <= n - a for n, a, m in zip(shape, begin, size, strict=True))
     node.need(inside, f"slices {shape} from {begin} by {size}, which is not inside")
     return Section(begin, (1,) * len(shape), size, size)
 

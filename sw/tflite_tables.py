@@ -124,6 +124,11 @@ def exp(x: Floats) -> Floats:
     return _exp(x)
 
 
+def log(x: Floats) -> Floats:
+    """The natural logarithm; NaN and infinities, which no integer has, become the lowest integer."""
+    return np.log(x.astype(np.float64)).astype(np.float32)
+
+
 def gelu(x: Floats) -> Floats:
     """x times the normal distribution's integral up to x."""
     root = np.float32(sqrt(0.5))
@@ -142,11 +147,13 @@ def _down_to_int16(multiplier: int) -> int:
 
 
 def _high_mul_int16(a: Integers, b: int) -> Integers:
-    return np.minimum((a * b + (1 << 14)) >> 15, (1 << 15) - 1)
+    high: Integers = (a * b + (1 << 14)) >> 15
+    return np.minimum(high, (1 << 15) - 1)
 
 
 def _shift_int16(a: Integers, places: int) -> Integers:
-    return np.clip(a << places, -(1 << 15), (1 << 15) - 1)
+    wide: Integers = a << places
+    return np.minimum(np.maximum(wide, -(1 << 15)), (1 << 15) - 1)
 
 
 def hard_swish(source: Level, result: Level) -> Table:

@@ -318,7 +318,7 @@ async def random_transfers(dut):
     for turn in range(3):
         mine, other = turn % 2 * half, (turn + 1) % 2 * half
         # Loads, with a sequencer's fetches between them.
-        loads = [transfer(Opcode.LOAD, rng, rng.choice(list(Space)), mine, mine + half) for _ in range(8)]
+        loads = [transfer(Opcode.LOAD, rng, rng.choice(list(local)), mine, mine + half) for _ in range(8)]
         for one in loads:
             copy(image, local[Space(one.space)], addresses(one), one.bytes)
         fetches = [rng.randrange(MEMORY // 64) * 64 for _ in range(4)]

@@ -307,7 +307,7 @@ def test_a_read_error_marks_its_words():
 
 
 def test_a_response_is_an_error_when_any_burst_of_its_request_failed():
-    bench = Bench(configuration(1, 4), faults=[0x110, 0x208])
+    bench = Bench(configuration(1, 4), faults=[0x100, 0x208])
     for address, words in ((0x100, 12), (0x140, 12), (0x208, 1), (0x240, 1)):
         bench.add_write(address, words)
     bench.run()
@@ -368,6 +368,34 @@ def test_abandoned_requests_end_without_effect_and_new_ones_follow(seed):
     for byte in range(MEMORY):
         allowed = new[byte][-1:] or [bench.before[byte], *old[byte]]
         assert bench.image[byte] in allowed
+
+
+def test_the_error_of_an_abandoned_request_is_forgotten():
+    bench = Bench(configuration(1, 4), faults=[0x100])
+    bench.slave.aw.pause = lambda: len(bench.slave.writes) == 1
+    bench.add_write(0x100, 16)
+    moment = 40
+
+    class Abandon:
+        signals = [bench.dut.busy]
+
+        def drive(self, ctx, cycle):
+            ctx.set(bench.dut.abandon, cycle == moment)
+
+        def observe(self, cycle, busy):
+            if cycle == moment:
+                # The first burst has failed, the second waits for its address to be taken; the fourth is
+                # never made.
+                assert len(bench.slave.b.taken) == 1
+                assert busy
+                bench.slave.aw.pause = lambda: False
+                bench.write_data.items.clear()
+                bench.write_request.taken.clear()
+                bench.add_write(0x200, 1)
+
+    bench.models.append(Abandon())
+    run(bench.dut, bench.models, lambda: bool(bench.responses), 200)
+    assert bench.responses == [0]
 
 
 class LiteBench:

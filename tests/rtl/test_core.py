@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from weft.rtl.config import Config
 from weft.rtl.core import Core
-from weft.rtl.registers import BY_NAME, Control, ErrorCause, Status
+from weft.rtl.registers import BY_NAME, SEQUENCER, Control, ErrorCause, Status
 from weft.sim.fuzz import random_program
 from weft.sim.machine import Machine
 
@@ -112,4 +112,4 @@ def test_random_programs_equal_the_machine(options, seed):
 def test_an_illegal_instruction_ends_the_run():
     status, error = run(CONFIG, np.zeros(4096, np.uint8), (0, 0, 0, 0))
     assert status == 1 << Status.ERROR
-    assert error & 0xFF == ErrorCause.ILLEGAL_INSTRUCTION
+    assert error == ErrorCause.ILLEGAL_INSTRUCTION | SEQUENCER << 8

@@ -173,7 +173,7 @@ def isa_constant(one):
 
 def test_waits_for_a_free_half():
     """The third tile does not start before the drain has released a half, and says that it waits for the drain."""
-    config, dut = make(4, 4, 4)
+    _, dut = make(4, 4, 4)
     conv = isa.instruction(
         isa.Opcode.CONV, acquire=1, commit=1, run=4, row_bytes=4, height=1,
         ky_count=1, kx_count=1, ox_count=1, oy_count=1, n_count=1, entry_step=1,
@@ -198,7 +198,7 @@ def test_waits_for_a_free_half():
 
 
 def test_latencies_add_up():
-    config, dut = make(6, 4, 2)
+    _, dut = make(6, 4, 2)
     assert Feeder.ISSUE_LATENCY == 3
     assert dut.SUMS_LATENCY == Feeder.ISSUE_LATENCY + 6 + 1
     assert dut.DONE_LATENCY == dut.SUMS_LATENCY + 4

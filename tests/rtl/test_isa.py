@@ -51,9 +51,9 @@ def test_layouts_fit_and_fields_do_not_overlap():
 def test_values_are_checked():
     with pytest.raises(ValueError, match="CONV has no field colour; it has wait, signal, tag"):
         isa.instruction(Opcode.CONV, colour=1)
-    with pytest.raises(ValueError, match="CONV.height must be from 0 to 65535, not 65536"):
+    with pytest.raises(ValueError, match=r"CONV\.height must be from 0 to 65535, not 65536"):
         isa.instruction(Opcode.CONV, height=65536)
-    with pytest.raises(ValueError, match="CONV.zero_point must be from -128 to 127, not -129"):
+    with pytest.raises(ValueError, match=r"CONV\.zero_point must be from -128 to 127, not -129"):
         isa.instruction(Opcode.CONV, zero_point=-129)
     with pytest.raises(AttributeError, match="END has no field height"):
         _ = isa.instruction(Opcode.END).height

@@ -21,7 +21,7 @@ def test_counts_equal_a_model(seed):
             given = random.integers(2, size=(UNITS, UNITS)) * (1 - np.eye(UNITS, dtype=int))
             ctx.set(dut.given, given.tolist())
             available = np.array([[int(value) for value in row] for row in ctx.get(dut.available)])
-            assert (available.T == ((model + given) > 0)).all()
+            assert (((model + given) > 0) == available.T).all()
             taken = random.integers(2, size=(UNITS, UNITS)) * available
             ctx.set(dut.taken, taken.tolist())
             model += given - taken.T

@@ -68,7 +68,7 @@ def test_identity():
 
 
 def table(seed, ratio=None):
-    """Values about a zero point, what ONNX Runtime makes of them, the quotient of the scales, and the other zero point."""
+    """Values about a zero point, what ONNX Runtime makes of them, the scales' quotient, and the other zero point."""
     random = np.random.default_rng(seed)
     source, target = np.exp(random.uniform(-6, 0, 2)).astype(np.float32)
     target = target if ratio is None else source * np.float32(ratio)

@@ -14,10 +14,7 @@ def test_flattened_image_meets_permuted_weights(flatten):
     y = m.node("Conv", [m.pair(m.input((1, 2, 5, 4))), m.weights((3, 2, 3, 3))])
     if flatten != "pending":
         y = m.pair(y, 0.02)
-    if flatten == "Reshape":
-        y = m.node("Reshape", [y, m.constant(np.array([0, -1]))])
-    else:
-        y = m.node("Flatten", [y])
+    y = m.node("Reshape", [y, m.constant(np.array([0, -1]))]) if flatten == "Reshape" else m.node("Flatten", [y])
     y = m.node("Gemm", [m.pair(y, 0.02), m.weights((4, 18))], transB=1)
     m.output(m.pair(y, 0.001))
     (values,) = check(m.make(), (1, 2, 5, 4))

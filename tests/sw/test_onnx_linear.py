@@ -76,7 +76,7 @@ def test_two_operators_without_quantization_between_are_refused():
     m = Model()
     y = m.node("Conv", [m.pair(m.input((1, 2, 6, 6))), m.weights((3, 2, 2, 2))])
     m.output(m.pair(m.node("Conv", [y, m.weights((3, 3, 2, 2))])))
-    with pytest.raises(UserError, match="reads the unquantized result of Conv .*, expected a QuantizeLinear between"):
+    with pytest.raises(UserError, match=r"reads the unquantized result of Conv .*, expected a QuantizeLinear between"):
         read_onnx(m.make())
 
 

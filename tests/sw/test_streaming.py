@@ -1,5 +1,7 @@
 """Portions of weights take turns in two halves of their room."""
 
+import itertools
+
 import numpy as np
 import pytest
 from weft.rtl.config import Config
@@ -18,7 +20,7 @@ KEYS = [(1, 0, (column, 1), 0) for column in range(4)]
 def run(uses):
     """The program that uses these portions, and the stream."""
     schedule = Schedule()
-    order = [uses[0], *(two for one, two in zip(uses, uses[1:], strict=False) if one != two)]
+    order = [uses[0], *(two for one, two in itertools.pairwise(uses) if one != two)]
     stream = WeightStream(CONFIG, schedule, [(KEYS[index], TILES[index]) for index in order], 8, base=0)
     lines = []
     for index in uses:

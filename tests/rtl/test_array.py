@@ -80,3 +80,56 @@ def test_the_largest_sum_fits(rows, cols, weight_rows):
 @pytest.mark.parametrize("rows, cols", [(1, 1), (3, 5), (8, 2)])
 def test_latency_is_the_rows_and_one(rows, cols):
     assert latency(Config(rows=rows, cols=cols)) == rows + 1
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("rows, cols, weight_rows", [(1, 1, 1), (4, 3, 1), (3, 5, 3), (8, 2, 4)])
+def test_columns_convolve_their_own_streams(rows, cols, weight_rows, seed):
+    """Filters down the columns and dense passes in turn: each sum of a column that has seen a whole filter is exact."""
+    config = Config(rows=rows, cols=cols, weight_rows=weight_rows, depthwise=True)
+    dut = Array(config)
+    random = np.random.default_rng(seed)
+    schedule = []
+    start = 0
+    for _ in range(10):
+        filters = bool(random.integers(2))
+        pixels = config.weight_steps + rows + int(random.integers(4))
+        taps = int(random.integers(1, rows + 1)) if filters else rows
+        tile = random.integers(-128, 128, (rows, cols))
+        tile[taps:] = 0
+        schedule.append((start, pixels, taps if filters else 0, tile))
+        start += pixels
+    cycles = start + rows + cols + dut.latency
+    activations = random.integers(-128, 128, (cycles, rows))
+    north = random.integers(-128, 128, (cycles, cols))
+    weights = random.integers(-128, 128, (cycles, weight_rows, cols))
+    first, columns = np.zeros(cycles, int), np.zeros(cycles, int)
+    expected = {}
+    for begin, pixels, taps, tile in schedule:
+        first[begin] = 1
+        columns[begin : begin + pixels] = taps > 0
+        for row in range(rows):
+            for col in range(cols):
+                weights[begin + row + col, row // config.weight_steps, col] = tile[row, col]
+        for pixel in range(begin + max(taps - 1, 0), begin + pixels):
+            for col in range(cols):
+                if taps:
+                    total = sum(north[pixel - row, col] * tile[row, col] for row in range(taps))
+                else:
+                    total = activations[pixel] @ tile[:, col]
+                expected[pixel + dut.latency + col, col] = total
+
+    async def testbench(ctx):
+        for t in range(cycles):
+            ctx.set(dut.activations.as_value(), pack(activations[t], 8))
+            ctx.set(dut.north.as_value(), pack(north[t], 8))
+            ctx.set(dut.weights.as_value(), pack(weights[t], 8))
+            ctx.set(dut.first, int(first[t]))
+            ctx.set(dut.columns, int(columns[t]))
+            sums = unpack(ctx.get(dut.sums.as_value()), 32, cols)
+            for col in range(cols):
+                assert sums[col] == expected.get((t, col), sums[col]), f"cycle {t}, column {col}"
+            await ctx.tick()
+
+    assert any(taps for _, _, taps, _ in schedule)
+    simulate(dut, testbench, cycles=cycles + 1)

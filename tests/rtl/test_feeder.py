@@ -165,6 +165,64 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed):
     assert issued[-1] - issued[0] + 1 + tail == cycles
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("rows, cols, weight_rows", [(1, 1, 1), (4, 4, 2), (3, 5, 1), (8, 2, 8)])
+def test_columns_mode_streams_positions(rows, cols, weight_rows, seed):
+    """Every position goes north, in order; those behind the warm-up, one per interval, have a place for their sum."""
+    config = Config(
+        rows=rows, cols=cols, weight_rows=weight_rows, weight_tiles=256, scratchpad_bytes=512, depthwise=True
+    )
+    dut = Feeder(config)
+    random = np.random.default_rng(seed)
+    outputs, interval, taps = int(random.integers(1, 5)), int(random.integers(1, 4)), int(random.integers(1, rows + 1))
+    channels, width = int(random.integers(1, cols + 1)), int(random.integers(1, 8))
+    conv = isa.instruction(
+        isa.Opcode.CONV, mode=isa.Mode.COLUMNS, acquire=1, commit=1, zero_point=-7, address=300,
+        y_pitch=width * channels, ky_pitch=width * channels, row_bytes=width * channels, x0=-channels, x_step=channels, kx_step=taps * channels,
+        run=channels, height=2, y0=-1, y_step=1, ky_step=1, ky_count=2, kx_count=2,
+        ox_count=(outputs - 1) * interval + taps, oy_count=2, n_count=1, weights=3, entry=1, entry_step=2,
+        warmup=taps - 1, interval=interval,
+    )  # fmt: skip
+    positions, places = [], []
+    for ky in range(2):
+        for kx in range(2):
+            place = 1
+            for oy in range(2):
+                for ox in range(conv.ox_count):
+                    y, x = conv.y0 + oy + ky, conv.x0 + ox * channels + kx * conv.kx_step
+                    at = 300 + (oy + ky) * conv.y_pitch + x
+                    lanes = [byte_at(at + lane, 512) for lane in range(cols)]
+                    lanes = [byte - 256 if byte > 127 else byte for byte in lanes]
+                    inside = 0 <= y < 2 and 0 <= x < conv.row_bytes
+                    positions.append([b if inside and lane < channels else -7 for lane, b in enumerate(lanes)])
+                    if ox >= taps - 1 and (ox - taps + 1) % interval == 0:
+                        places.append((len(positions) - 1, place, int((ky, kx) == (0, 0))))
+                        place += 2
+    seen, controls, reads = [], [], []
+
+    async def testbench(ctx):
+        ctx.set(dut.instruction.payload, isa_constant(conv))
+        ctx.set(dut.instruction.valid, 1)
+        await ctx.tick()
+        ctx.set(dut.instruction.valid, 0)
+        addresses = [0, 0]
+        for _ in range(8 * len(positions) + 8 * config.weight_steps + 60):
+            reads.append(ctx.get(dut.read.enable))
+            addresses.append(ctx.get(dut.read.address))
+            ctx.set(dut.read_data, [byte_at(addresses[-3] + lane, 512) for lane in range(config.word_bytes)])
+            seen.append(unpack(ctx.get(dut.north.as_value()), 8, cols).tolist())
+            control = ctx.get(dut.control)
+            controls.append((int(control.valid), int(control.entry), int(control.overwrite)))
+            await ctx.tick()
+
+    simulate(dut, testbench, cycles=8 * len(positions) + 8 * config.weight_steps + 80)
+    issued = [cycle for cycle, enabled in enumerate(reads) if enabled]
+    assert [seen[cycle + 2] for cycle in issued] == positions
+    delay = dut.SUMS_LATENCY - Accumulator.CONTROL_LEAD - 1
+    valid = [(cycle, *control[1:]) for cycle, control in enumerate(controls) if control[0]]
+    assert valid == [(issued[position] + delay, entry, fresh) for position, entry, fresh in places]
+
+
 def isa_constant(one):
     return isa.LAYOUTS[one.opcode].from_bits(
         int.from_bytes(isa.encode(one), "little") & ((1 << isa.LAYOUTS[one.opcode].size) - 1)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import Elaboratable
 from amaranth.sim import Simulator
+from weft.rtl.registers import BY_NAME
 
 
 def pack(values: Any, bits: int) -> int:
@@ -54,3 +55,21 @@ def simulate(
         if not simulator.advance():
             return
     raise TimeoutError(f"the testbenches did not end within {cycles} cycles")
+
+
+async def write_register(ctx: Any, port: Any, name: str, value: int) -> None:
+    """One write on a register port."""
+    ctx.set(port.address, BY_NAME[name].offset)
+    ctx.set(port.write_data, value)
+    ctx.set(port.write, 1)
+    await ctx.tick()
+    ctx.set(port.write, 0)
+
+
+async def read_register(ctx: Any, port: Any, name: str) -> int:
+    """One read on a register port."""
+    ctx.set(port.address, BY_NAME[name].offset)
+    ctx.set(port.read, 1)
+    await ctx.tick()
+    ctx.set(port.read, 0)
+    return ctx.get(port.read_data)

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from weft.rtl.config import Config
 from weft.rtl.core import Core
-from weft.rtl.registers import BY_NAME, SEQUENCER, Control, ErrorCause, Status
+from weft.rtl.isa import Opcode, assemble, instruction
+from weft.rtl.registers import SEQUENCER, Control, ErrorCause, Status, Unit
 from weft.sim.fuzz import random_program
 from weft.sim.machine import Machine
 
-from tests.rtl.common import simulate
+from tests.rtl.common import read_register, simulate, write_register
 
 CONFIG = Config(
     rows=2, cols=2, weight_tiles=256, scratchpad_bytes=256, accumulators=48, parameter_channels=16, counters=False
@@ -63,35 +64,19 @@ def memory_process(dut, config, memory):
     return process
 
 
-async def write(ctx, dut, name, value):
-    ctx.set(dut.registers.address, BY_NAME[name].offset)
-    ctx.set(dut.registers.write_data, value)
-    ctx.set(dut.registers.write, 1)
-    await ctx.tick()
-    ctx.set(dut.registers.write, 0)
-
-
-async def read(ctx, dut, name):
-    ctx.set(dut.registers.address, BY_NAME[name].offset)
-    ctx.set(dut.registers.read, 1)
-    await ctx.tick()
-    ctx.set(dut.registers.read, 0)
-    return ctx.get(dut.registers.read_data)
-
-
 def run(config, memory, bases, cycles=8000):
     """Run the program at address 0; returns the STATUS and the ERROR register."""
     dut = Core(config)
     found = []
 
     async def host(ctx):
-        await write(ctx, dut, "PROGRAM", 0)
+        await write_register(ctx, dut.registers, "PROGRAM", 0)
         for index, base in enumerate(bases):
-            await write(ctx, dut, f"BASE_{index}", base)
-        await write(ctx, dut, "CONTROL", 1 << Control.START | 1 << Control.INTERRUPT_ENABLE)
+            await write_register(ctx, dut.registers, f"BASE_{index}", base)
+        await write_register(ctx, dut.registers, "CONTROL", 1 << Control.START | 1 << Control.INTERRUPT_ENABLE)
         await ctx.tick().until(dut.interrupt)
-        found.append(await read(ctx, dut, "STATUS"))
-        found.append(await read(ctx, dut, "ERROR"))
+        found.append(await read_register(ctx, dut.registers, "STATUS"))
+        found.append(await read_register(ctx, dut.registers, "ERROR"))
 
     simulate(dut, host, cycles=cycles, background=[memory_process(dut, config, memory)])
     return found
@@ -113,3 +98,23 @@ def test_an_illegal_instruction_ends_the_run():
     status, error = run(CONFIG, np.zeros(4096, np.uint8), (0, 0, 0, 0))
     assert status == 1 << Status.ERROR
     assert error == ErrorCause.ILLEGAL_INSTRUCTION | SEQUENCER << 8
+
+
+@pytest.mark.parametrize("offset", range(4))
+def test_a_store_that_waits_for_a_load_sees_its_last_word(offset):
+    """The STORE is in front of its unit when the last byte arrives, and reads as soon as the token allows."""
+    config = CONFIG
+    memory = np.random.default_rng(offset).integers(0, 256, 1024, np.uint8)
+    old, new, target = 0x200, 0x240 + offset, 0x280
+    word = {"local": 20 + offset, "bytes": config.memory_bytes, "rows": 1}
+    program = [
+        instruction(Opcode.LOAD, offset=old, **word),
+        instruction(Opcode.LOAD, offset=new, signal=1 << Unit.STORE, **word),
+        instruction(Opcode.STORE, offset=target, wait=1 << Unit.LOAD, **word),
+        instruction(Opcode.END),
+    ]
+    raw = assemble(program)
+    memory[: len(raw)] = np.frombuffer(raw, np.uint8)
+    assert run(config, memory, (0, 0, 0, 0), cycles=500) == [1 << Status.DONE, 0]
+    stored, loaded = (memory[start : start + config.memory_bytes].tolist() for start in (target, new))
+    assert stored == loaded

@@ -79,7 +79,9 @@ class LoadBench:
         self.done = []
         self.errors = []
         self.activities = []
-        # Behind the targets: it sees the write of its own cycle.
+        # In front of the targets: it sees the writes of the cycles before its own.
+        assert LoadUnit.DONE_LATENCY == 1
+        data = self.dut.memory.data
         probe = Probe(
             self._watch,
             self.dut.done,
@@ -87,8 +89,10 @@ class LoadBench:
             self.dut.error.address,
             self.dut.activity,
             self.dut.tag,
+            data.valid,
+            data.ready,
         )
-        self.models = [self.instructions, *self.memory.models, *self.targets.values(), probe]
+        self.models = [self.instructions, *self.memory.models, probe, *self.targets.values()]
         self.models += [Constant(self.dut.bases[index], base) for index, base in enumerate(BASES)]
 
     def size(self, space):
@@ -100,15 +104,16 @@ class LoadBench:
 
         return take
 
-    def _watch(self, cycle, done, error, address, activity, tag):
+    def _watch(self, cycle, done, error, address, activity, tag, valid, ready):
         self.activities.append(Activity(activity))
-        if Activity(activity) is Activity.BUSY:
-            assert tag == self.program[len(self.done)].tag
-        if error:
-            self.errors.append(address)
         if done:
             self.done.append(cycle)
             assert self.local == self.expected(len(self.done))
+        if Activity(activity) is Activity.BUSY:
+            # Without a word it is the instruction that has just been completed.
+            assert tag == self.program[len(self.done) - (not (valid and ready))].tag
+        if error:
+            self.errors.append(address)
 
     def expected(self, count):
         local = {space: bytearray(self.size(space)) for space in spaces(self.config)}
@@ -287,7 +292,9 @@ def test_latencies_of_a_load():
     assert bench.memory.request.first_offer == accepted + LoadUnit.LATENCY
     assert LoadUnit.LATENCY == Rows.LATENCY == 1
     assert bench.targets[Space.SCRATCHPAD].taken == bench.memory.data.taken
-    assert bench.done == bench.memory.data.taken[-1:]
+    # A read behind `done` is a read WRITE_LATENCY cycles after the last write.
+    assert LoadUnit.DONE_LATENCY == Scratchpad.WRITE_LATENCY - 1
+    assert bench.done == [bench.memory.data.taken[-1] + LoadUnit.DONE_LATENCY]
 
 
 def test_latencies_of_a_store():
@@ -350,7 +357,7 @@ def test_activities_of_a_load_add_up():
     bench.run()
     target = bench.targets[Space.SCRATCHPAD]
     busy = [cycle for cycle, activity in enumerate(bench.activities) if activity is Activity.BUSY]
-    assert busy == target.taken
+    assert busy == [*target.taken, bench.done[0]]
     blocked = bench.activities.count(Activity.WAIT_SCRATCHPAD)
     assert blocked == bench.done[0] - target.first_offer + 1 - len(busy)
     # The cycle in which the instruction is taken, and from the first request to the first word.

@@ -178,7 +178,8 @@ def test_columns_mode_streams_positions(rows, cols, weight_rows, seed):
     channels, width = int(random.integers(1, cols + 1)), int(random.integers(1, 8))
     conv = isa.instruction(
         isa.Opcode.CONV, mode=isa.Mode.COLUMNS, acquire=1, commit=1, zero_point=-7, address=300,
-        y_pitch=width * channels, ky_pitch=width * channels, row_bytes=width * channels, x0=-channels, x_step=channels, kx_step=taps * channels,
+        y_pitch=width * channels, ky_pitch=width * channels, row_bytes=width * channels,
+        x0=-channels, x_step=channels, kx_step=taps * channels,
         run=channels, height=2, y0=-1, y_step=1, ky_step=1, ky_count=2, kx_count=2,
         ox_count=(outputs - 1) * interval + taps, oy_count=2, n_count=1, weights=3, entry=1, entry_step=2,
         warmup=taps - 1, interval=interval,

@@ -14,6 +14,7 @@ from weft.sw.graph import (
     Concat,
     Constant,
     Lookup,
+    MeanPool2D,
     Multiply,
     Operator,
     Pad,
@@ -22,7 +23,6 @@ from weft.sw.graph import (
     Slice,
     SoftmaxInt8,
     Subtract,
-    MeanPool2D,
     Tensor,
 )
 from weft.sw.softmax import softmax_int8
@@ -158,7 +158,8 @@ def resize_bilinear(x: NDArray[np.int8], rows: NDArray[np.int32], columns: NDArr
         return first * (1024 - weight) + second * weight
 
     sums = mixed(mixed(integers(x), 2, rows), 3, columns)
-    return (np.sign(sums) * ((np.abs(sums) + (1 << 19)) >> 20)).astype(np.int8)
+    means: Array = np.sign(sums) * ((np.abs(sums) + (1 << 19)) >> 20)
+    return means.astype(np.int8)
 
 
 def quantize_half_away(x: NDArray[np.float32], scale: float, zero_point: int) -> NDArray[np.int8]:

@@ -6,6 +6,7 @@ from . import host
 from .errors import UserError
 from .graph import (
     HOST_ONLY,
+    TFLITE,
     Dequantize,
     Graph,
     OffsetBinary,
@@ -13,6 +14,7 @@ from .graph import (
     Quantize,
     Reshape,
     Softmax,
+    SoftmaxInt8,
     Transpose,
 )
 
@@ -107,13 +109,16 @@ def _steps(graph: Graph, operator: Operator) -> list[host.Step]:
     source, target = graph.tensors[operator.inputs[0]], graph.tensors[operator.output]
     match operator:
         case Quantize():
-            return [("quantize", target.scale, target.zero_point, target.dtype)]
+            ties = ["away"] if operator.rounding == TFLITE else []
+            return [("quantize", target.scale, target.zero_point, target.dtype, *ties)]
         case Dequantize():
             return [("dequantize", source.scale, source.zero_point)]
         case OffsetBinary():
             return [("offset_binary",)]
         case Softmax():
             return [("softmax", operator.axis)]
+        case SoftmaxInt8():
+            return [("softmax_int8", source.scale, operator.beta)]
         case Reshape():
             return [] if source.shape == target.shape else [("reshape", target.shape)]
         case Transpose() if operator.permutation in TRANSPOSES:

@@ -6,7 +6,8 @@ A number with n integer bits stands for raw / 2^(31 - n). Source of all function
 import numpy as np
 from numpy.typing import NDArray
 
-from .multiplier import factors
+from .errors import UserError
+from .multiplier import LONGEST_SHIFT, factors
 
 Integers = NDArray[np.int64]
 
@@ -17,14 +18,20 @@ EXP_INTEGER_BITS = 5
 """Integer bits of the argument of `exp_on_negative_values`."""
 
 
+class ScaleError(UserError):
+    """Scales that cannot be brought together; the sentence names no operator yet."""
+
+
 def factor(real: float) -> tuple[int, int]:
     """The multiplier and shift of one real factor, multiplier * 2^(shift - 31).
 
     Raises
     ------
-    UserError
-        For a factor of 2^31 or more.
+    ScaleError
+        For a factor that is not from 0 to below 2^31.
     """
+    if not 0 <= real < 2.0**LONGEST_SHIFT - 1:
+        raise ScaleError(f"has scales that give a factor of {real:g}, which must be from 0 to below 2^{LONGEST_SHIFT}")
     multiplier, shift = factors(np.array([real], np.float64))
     return int(multiplier[0]), int(shift[0])
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UserError
+from .softmax import softmax_int8
 
 Array = NDArray[Any]
 Step = tuple[Any, ...]
@@ -19,10 +20,11 @@ TYPES: dict[str, type[np.generic]] = {"int8": np.int8, "uint8": np.uint8, "int32
 """The data types of tensors outside the device."""
 
 
-def quantize(x: Array, scale: float, zero_point: int, dtype: str = "int8") -> Array:
-    """float32 to int8 or uint8: saturate(round_half_even(x / scale) + zero_point), the division in float32.
+def quantize(x: Array, scale: float, zero_point: int, dtype: str = "int8", ties: str = "even") -> Array:
+    """float32 to int8 or uint8: saturate(round(x / scale) + zero_point), the division in float32; `ties` go to the
+    even integer or away from zero.
 
-    Source: ONNX operator QuantizeLinear.
+    Sources: ONNX operator QuantizeLinear (even), TFLite AffineQuantize (away).
     """
     if x.dtype != np.float32:
         raise UserError(f"quantize takes float32, not {x.dtype}")
@@ -30,7 +32,13 @@ def quantize(x: Array, scale: float, zero_point: int, dtype: str = "int8") -> Ar
         raise UserError("quantize takes numbers, and the input has NaN")
     limits = np.iinfo(dtype)
     with np.errstate(over="ignore"):
-        rounded = np.rint(x / np.float32(scale))
+        quotient = x / np.float32(scale)
+        if ties == "even":
+            rounded = np.rint(quotient)
+        else:
+            # Adding one half in float32 would round 0.49999997 up: the fraction decides.
+            fraction, whole = np.modf(quotient)
+            rounded = whole + np.copysign(np.abs(fraction) >= 0.5, quotient)
     low, high = limits.min - zero_point, limits.max - zero_point
     return (np.clip(rounded, low, high).astype(np.int32) + zero_point).astype(TYPES[dtype])
 
@@ -84,14 +92,22 @@ def softmax(x: Array, axis: int) -> Array:
     return np.asarray(shifted / shifted.sum(axis=axis, keepdims=True, dtype=np.float32), np.float32)
 
 
+def softmax_of_int8(x: Array, scale: float, beta: float) -> Array:
+    """softmax.softmax_int8 along the last axis."""
+    if x.dtype != np.int8:
+        raise UserError(f"softmax_int8 takes int8, not {x.dtype}")
+    return softmax_int8(x, scale, beta)
+
+
 STEPS: dict[str, tuple[Callable[..., Array], tuple[str, ...], int]] = {
-    "quantize": (quantize, ("scale", "level", "dtype"), 2),
+    "quantize": (quantize, ("scale", "level", "dtype", "ties"), 2),
     "dequantize": (dequantize, ("scale", "level"), 2),
     "offset_binary": (offset_binary, (), 0),
     "nchw_to_nhwc": (nchw_to_nhwc, (), 0),
     "nhwc_to_nchw": (nhwc_to_nchw, (), 0),
     "reshape": (reshape, ("shape",), 1),
     "softmax": (softmax, ("axis",), 1),
+    "softmax_int8": (softmax_of_int8, ("scale", "beta"), 2),
 }
 """Name -> function, kinds of its parameters, how many of them are needed."""
 
@@ -106,6 +122,8 @@ _KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a positive number",
     ),
     "level": (lambda v: _integer(v) and -(1 << 31) <= v < 1 << 31, "a 32-bit integer"),
+    "ties": (lambda v: v in ("even", "away"), "even or away"),
+    "beta": (lambda v: isinstance(v, int | float) and not isinstance(v, bool), "a number"),
     "dtype": (lambda v: v in ("int8", "uint8"), "int8 or uint8"),
     "shape": (
         lambda v: isinstance(v, tuple) and len(v) > 0 and v[0] == 1 and all(_integer(n) and n > 0 for n in v),

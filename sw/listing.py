@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
+
 from weft.rtl.isa import Instruction, Opcode, Space, disassemble
 
 from .program import LayerInfo, Program

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from . import tflite_tables as tables
-from .elementwise import Level
+from .elementwise import Level, product_factor, sum_factors
+from .fixed_point import factor
 from .graph import (
     TFLITE,
     Add,
@@ -22,6 +23,9 @@ from .graph import (
 )
 from .softmax import LONGEST_ROW, SCALE, ZERO_POINT
 from .tflite_node import Activation, Constant, Node
+
+MOST_TABLES = 1 << 14
+"""Channels with tables of their own."""
 
 BINARY: dict[str, type[Binary]] = {"ADD": Add, "SUB": Subtract, "MUL": Multiply}
 
@@ -71,6 +75,7 @@ def prelu(node: Node) -> None:
     source = node.activation()
     slopes, level = node.quantized(1, source)
     channels = source.shape[-1] if source.shape else 1
+    node.need(slopes.size <= MOST_TABLES, f"has {slopes.size} slopes, supported are up to {MOST_TABLES}")
     node.need(
         slopes.size in (1, channels) and slopes.shape[-1:] in ((), (1,), (channels,)),
         f"has slopes of shape {slopes.shape}, supported are one, or one per channel",
@@ -154,6 +159,8 @@ def binary(node: Node) -> None:
 
 def _combine(node: Node, a: Activation, b: Activation) -> None:
     result = node.result(_broadcast(node, a.shape, b.shape), a)
+    # Scales are refused here that cannot be brought together.
+    (product_factor if node.operator.code == "MUL" else sum_factors)(a.level, b.level, result.level)
     node.add(BINARY[node.operator.code], [a, b], result, **node.limits(result.tensor))
     node.finish(result)
 
@@ -166,6 +173,7 @@ def quantize(node: Node) -> None:
     if source.real:
         node.add(Quantize, [source], result, rounding=TFLITE)
     else:
+        factor(source.tensor.scale / result.tensor.scale)
         node.add(Requantize, [source], result, rounding=TFLITE)
     node.finish(result)
 

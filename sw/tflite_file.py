@@ -18,10 +18,18 @@ from .errors import UserError
 from .tflite_options import IDENTIFIER, OPTIONS
 
 VERSION = 3
-MOST_OPERATORS = 20_000
+MOST_OPERATORS = 10_000
 """Largest number of operators in a file."""
 LONGEST_NAME = 1_000
 """Characters of a name that are read."""
+LONGEST_LABEL = 80
+"""Characters of a name in a message."""
+LONGEST_LIST = 4_096
+"""Entries of a list of tensors."""
+LIST_COST = 56
+"""Bytes that an entry of a list counts for besides its own."""
+MOST_AXES = 8
+"""Of a tensor."""
 
 _DAMAGE = (
     struct.error,
@@ -34,6 +42,10 @@ _DAMAGE = (
     MemoryError,
 )
 """What the flatbuffer's accessors raise when offsets lead astray."""
+
+
+class _TooLong(Exception):
+    """More to read than a file of that size can sensibly hold."""
 
 
 def _names(enum: type) -> dict[int, str]:
@@ -63,6 +75,11 @@ class FileTensor:
     sparse: bool
     variable: bool
 
+    @property
+    def label(self) -> str:
+        """How messages call the tensor; converters join names until they fill a page."""
+        return repr(self.name if len(self.name) <= LONGEST_LABEL else f"{self.name[: LONGEST_LABEL - 3]}...")
+
 
 @dataclass(frozen=True, eq=False)
 class FileOperator:
@@ -91,15 +108,16 @@ class File:
     def __init__(self, data: bytes, name: str) -> None:
         self.name = name
         self._data = data
-        # Every byte may be read a few times, for instance a name that tensors share, not a few thousand times.
-        self._budget = max(16 * len(data), 1 << 16)
+        # Every byte may be read a few times, for instance a name that tensors share, not a few thousand times. Contents
+        # of buffers do not count, they are only looked at.
+        self._budget = min(max(16 * len(data), 1 << 18), 1 << 24)
         self._tensors: dict[int, FileTensor] = {}
         if data[4:8] != IDENTIFIER:
             raise UserError(f"{name}: this is not a TFLite model: the identifier {IDENTIFIER.decode()} is missing")
         with self._reading():
             self._model = tflite.Model.GetRootAs(data, 0)
             version = self._model.Version()
-            subgraphs = self._model.SubgraphsLength()
+            subgraphs = self._count(self._model.SubgraphsLength())
             if subgraphs == 1:
                 self._graph = self._model.Subgraphs(0)
                 self.tensor_count = self._count(self._graph.TensorsLength())
@@ -119,7 +137,9 @@ class File:
             with self._reading():
                 if not 0 <= index < self.tensor_count:
                     raise IndexError
-                self._tensors[index] = self._read_tensor(index)
+                tensor = self._tensors[index] = self._read_tensor(index)
+            if len(tensor.shape) > MOST_AXES:
+                raise UserError(f"{self.name}: {tensor.label} has {len(tensor.shape)} axes, supported are {MOST_AXES}")
         return self._tensors[index]
 
     def operator(self, index: int) -> FileOperator:
@@ -134,7 +154,7 @@ class File:
             builtin = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
             return FileOperator(
                 index,
-                CODES.get(builtin, f"operator number {builtin}"),
+                CODES.get(builtin, f"UNKNOWN_{builtin}"),
                 self._text(code.CustomCode()),
                 self._integers(entry.InputsAsNumpy()),
                 self._integers(entry.OutputsAsNumpy()),
@@ -147,13 +167,15 @@ class File:
             yield
         except UserError:
             raise
+        except _TooLong:
+            raise UserError(f"{self.name}: the TFLite model is damaged: its lists or names are too long") from None
         except _DAMAGE:
             raise UserError(f"{self.name}: the TFLite model is damaged: parts of it lie outside of the file") from None
 
     def _spend(self, amount: int) -> None:
         self._budget -= amount
         if self._budget < 0:
-            raise IndexError
+            raise _TooLong
 
     def _count(self, number: int) -> int:
         """The length of a vector of tables, after a check that the file has room for it."""
@@ -168,11 +190,17 @@ class File:
         return array
 
     def _integers(self, values: Any) -> tuple[int, ...]:
-        return tuple(self._vector(values, np.int64).tolist())
+        if not isinstance(values, int) and len(values) > LONGEST_LIST:
+            raise _TooLong
+        entries: list[int] = self._vector(values, np.int64).tolist()
+        # Lists are gone through entry by entry, which costs more than a byte does.
+        self._spend(LIST_COST * len(entries))
+        return tuple(entries)
 
     def _text(self, raw: bytes | None) -> str:
         self._spend(len(raw or b""))
-        return (raw or b"")[: 4 * LONGEST_NAME].decode(errors="replace")[:LONGEST_NAME]
+        text = (raw or b"")[: 4 * LONGEST_NAME].decode(errors="replace")[:LONGEST_NAME]
+        return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
 
     def _options(self, entry: Any, code: str) -> dict[str, Any]:
         if code not in OPTIONS:

@@ -1,14 +1,15 @@
 """Operators that move values and compute none, from TFLite; and resizing, which nearly does."""
 
-from math import prod
-
 import numpy as np
 from numpy.typing import NDArray
 
 from . import tflite_shapes as shapes
 from . import tflite_tables as tables
 from .graph import Concat, Lookup, Pad, Reshape, ResizeBilinear, ResizeNearest, Slice, Transpose
-from .tflite_node import LARGEST_TENSOR, Activation, Constant, Node, Shape
+from .tflite_node import Activation, Constant, Node, Shape
+
+LARGEST_SIDE = 1 << 16
+"""Of a resized image."""
 
 
 def _reshape(node: Node, source: Activation, shape: Shape, index: int = 0) -> None:
@@ -216,6 +217,8 @@ def unpack(node: Node) -> None:
     """UNPACK along an axis."""
     source = node.activation()
     axis = node.axis(node.option("Axis"), len(source.shape))
+    count = len(node.operator.outputs)
+    node.need(source.shape[axis] == count, f"unpacks {source.shape} along axis {axis} into {count} parts")
     _parts(node, source, axis, [1] * source.shape[axis], keep=False)
 
 
@@ -223,7 +226,7 @@ def _resized(node: Node) -> tuple[Activation, Activation, tuple[int, int]]:
     source = node.image()
     size = node.integers(1, "size")
     node.need(len(size) == 2 and min(size) >= 1, f"resizes to {size}, expected two positive numbers")
-    node.need(prod(size) * source.shape[3] <= LARGEST_TENSOR, f"resizes to {size}, which is too large")
+    node.need(max(size) <= LARGEST_SIDE, f"resizes to {size}, supported are up to {LARGEST_SIDE}")
     result = node.result((1, *size, source.shape[3]), source)
     return node.unchanged(source, result), result, (size[0], size[1])
 

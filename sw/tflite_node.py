@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from .elementwise import Level
 from .errors import UserError
+from .fixed_point import factor
 from .graph import TFLITE, TFLITE32, Operator, Tensor
-from .tflite_file import FileOperator, FileTensor
+from .tflite_file import MOST_AXES, FileOperator, FileTensor
 from .tflite_tables import limits
 
 if TYPE_CHECKING:
@@ -128,6 +129,13 @@ class Node:
     def activation(self, index: int = 0) -> Activation:
         """Input `index`, which must be a quantized activation."""
         value = self.any_activation(index)
+        if value.real and any(
+            isinstance(other, Constant) and other.array.dtype == np.int8
+            for other in (self.value(i) for i in range(self.inputs) if self.has(i))
+        ):
+            raise self.error(
+                "has float32 activations and int8 weights (dynamic quantization), expected int8 activations"
+            )
         self.need(not value.real, "has float32 activations, supported are int8 and uint8")
         return value
 
@@ -170,14 +178,11 @@ class Node:
         if not isinstance(value, Constant):
             raise self.error("has weights that are computed, supported are constant weights")
         kind = value.array.dtype
-        if source.real and kind == np.int8:
-            raise self.error(
-                "has float32 activations and int8 weights (dynamic quantization), expected int8 activations"
-            )
-        self.need(not source.real, "is an operator on float32 activations, expected a model quantized to int8")
         wanted = np.uint8 if source.unsigned else np.int8
         self.need(kind == wanted, f"has {kind} weights with {wanted.__name__} activations, expected {wanted.__name__}")
         scale, zero = self._weight_quantization(value)
+        if kind == np.int8 and not zero.any():
+            return Weights(value.array, scale, value.axis)
         rank = value.array.ndim
         shape = [-1 if i == value.axis and len(zero) > 1 else 1 for i in range(rank)]
         values = value.array.astype(np.int16) - zero.astype(np.int16).reshape(shape)
@@ -204,13 +209,16 @@ class Node:
         )
         return scale, zero if len(scale) > 1 else zero[:1]
 
-    def scales(self, weights: Weights, channels: int, axis: int) -> NDArray[np.float32]:
-        """One weight scale per output channel, which are on axis `axis`."""
+    def scales(
+        self, weights: Weights, channels: int, axis: int, source: Activation, result: Activation
+    ) -> NDArray[np.float32]:
+        """One weight scale per output channel, which are on axis `axis`, fit to bring `source` to `result`."""
         self.need(
             len(weights.scale) == 1 or (len(weights.scale) == channels and weights.axis == axis),
             f"has {len(weights.scale)} weight scales along axis {weights.axis}, supported are one, or one for each of "
             f"the {channels} output channels on axis {axis}",
         )
+        factor(source.tensor.scale * float(weights.scale.max()) / result.tensor.scale)
         return np.ascontiguousarray(np.broadcast_to(weights.scale, channels))
 
     def rounding(self, weights: Weights, source: Activation, per_tensor: str = TFLITE) -> str:
@@ -264,8 +272,8 @@ class Node:
     def new(self, shape: Shape, index: int = 0) -> Activation:
         """A new tensor for output `index`, with the file's quantization."""
         self.need(
-            all(n > 0 for n in shape) and prod(shape) <= LARGEST_TENSOR,
-            f"has an output of shape {shape}, supported are 1 to {LARGEST_TENSOR} elements",
+            all(n > 0 for n in shape) and prod(shape) <= LARGEST_TENSOR and 1 <= len(shape) <= MOST_AXES,
+            f"has an output of shape {shape}, supported are 1 to {MOST_AXES} axes of {LARGEST_TENSOR} elements at most",
         )
         return self.reader.describe(self.output_tensor(index), shape, self)
 

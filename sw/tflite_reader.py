@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from .elementwise import Level
 from .errors import UserError
+from .fixed_point import ScaleError
 from .graph import Constant as ConstantOperator
 from .graph import Graph, Lookup, OffsetBinary, Operator, Reshape, Tensor, verify
-from .tflite_file import File, FileTensor
+from .tflite_file import LONGEST_LABEL, File, FileTensor
 from .tflite_fold import FOLDED, fold
 from .tflite_node import LARGEST_TENSOR, Activation, Constant, Node, Shape, Value
 from .tflite_operators import OPERATORS
@@ -25,6 +26,9 @@ from .tflite_tables import INPUTS
 
 LARGEST_FILE = 1 << 28
 """Bytes of a model."""
+
+LARGEST_CONSTANTS = 1 << 28
+"""Bytes of the weights and tables of all operators: operators may share what is once in the file."""
 
 DTYPES = {"INT8": "int8", "UINT8": "uint8", "FLOAT32": "float32"}
 """The types of activations."""
@@ -87,6 +91,7 @@ class Reader:
         self.values: dict[int, Value] = {}
         self.outputs = set(file.outputs)
         self.folded = 0
+        self.constants = 0
         for index in file.inputs:
             self._add_input(file.tensor(index))
 
@@ -96,9 +101,12 @@ class Reader:
 
     def _add_input(self, entry: FileTensor) -> None:
         if entry.index in self.values:
-            raise UserError(f"{self.name}: the tensor {entry.name!r} is given twice as an input")
-        if any(n < 1 for n in entry.shape) or prod(entry.shape) > LARGEST_TENSOR:
-            raise UserError(f"{self.name}: the input {entry.name!r} has the shape {entry.shape}, expected known sizes")
+            raise UserError(f"{self.name}: the tensor {entry.label} is given twice as an input")
+        if not entry.shape or any(n < 1 for n in entry.shape) or prod(entry.shape) > LARGEST_TENSOR:
+            raise UserError(
+                f"{self.name}: the input {entry.label} has the shape {entry.shape}, supported are one axis or more "
+                f"and 1 to {LARGEST_TENSOR} elements"
+            )
         # A sample may lack the axis of samples, which the graph's inputs always have.
         shape = entry.shape if entry.shape[:1] == (1,) else (1, *entry.shape)
         inner = self._described(entry, shape, "the input", self.unique(entry.name))
@@ -137,7 +145,7 @@ class Reader:
     def _described(self, entry: FileTensor, shape: Shape, what: str, name: str) -> Activation:
         def need(good: bool, sentence: str) -> None:
             if not good:
-                raise UserError(f"{self.name}: {what} {entry.name!r} {sentence}")
+                raise UserError(f"{self.name}: {what} {entry.label} {sentence}")
 
         need(entry.kind in DTYPES, f"of type {entry.kind}, supported are int8, uint8 and float32")
         need(not entry.variable, "that keeps its value between runs, which is not supported")
@@ -160,26 +168,26 @@ class Reader:
         if index not in self.values:
             entry = self.file.tensor(index)
             if entry.data is None and 0 not in entry.shape:
-                raise node.error(f"reads {entry.name!r}, which no earlier operator makes")
+                raise node.error(f"reads {entry.label}, which no earlier operator makes")
             self.values[index] = self._constant(entry, node)
         return self.values[index]
 
     def _constant(self, entry: FileTensor, node: Node) -> Constant:
         if entry.kind not in CONSTANTS:
-            raise node.error(f"has the constant {entry.name!r} of type {entry.kind}, supported is int8")
-        node.need(not entry.sparse, f"has the sparse constant {entry.name!r}, expected a dense one")
+            raise node.error(f"has the constant {entry.label} of type {entry.kind}, supported is int8")
+        node.need(not entry.sparse, f"has the sparse constant {entry.label}, expected a dense one")
         data = np.zeros(0, np.uint8) if entry.data is None else entry.data
         kind = np.dtype(CONSTANTS[entry.kind])
         node.need(
             all(n >= 0 for n in entry.shape) and prod(entry.shape) * kind.itemsize == data.size,
-            f"has the constant {entry.name!r} of shape {entry.shape} with {data.size} bytes",
+            f"has the constant {entry.label} of shape {entry.shape} with {data.size} bytes",
         )
         return Constant(data.view(kind).reshape(entry.shape), entry.scale, entry.zero_point, entry.axis)
 
     def define(self, index: int, value: Value, node: Node) -> None:
         """Let a tensor of the file be `value`."""
         entry = self.file.tensor(index)
-        node.need(index not in self.values and entry.data is None, f"makes {entry.name!r}, which there is already")
+        node.need(index not in self.values and entry.data is None, f"makes {entry.label}, which there is already")
         self.values[index] = value
 
     def read(self, index: int) -> None:
@@ -188,16 +196,20 @@ class Reader:
         node = Node(self, operator)
         if operator.code == "CUSTOM":
             npu = COMPILED.get(operator.custom)
-            about = (
-                f" (a model compiled for {npu}), expected the model before that" if npu else ", which is not supported"
-            )
-            raise UserError(f"{self.name}: operator {index} is the custom operator {operator.custom!r}{about}")
+            what = f"operator {index} is the custom operator {operator.custom[:LONGEST_LABEL]!r}"
+            if npu is None:
+                raise UserError(f"{self.name}: {what}, which is not supported")
+            raise UserError(f"{self.name}: {what} (a model compiled for {npu}), expected the model before that")
         present = [number for number in operator.inputs if number >= 0]
         known = bool(present) and all(isinstance(self.value(number, node), Constant) for number in present)
         if operator.code in FOLDED and (known or operator.code == "SHAPE"):
             fold(node)
         elif operator.code in OPERATORS:
-            OPERATORS[operator.code](node)
+            try:
+                with np.errstate(all="ignore"):
+                    OPERATORS[operator.code](node)
+            except ScaleError as error:
+                raise node.error(str(error)) from None
         else:
             raise node.error(f"is not supported; supported are {', '.join(sorted(OPERATORS))}")
 
@@ -209,6 +221,10 @@ class Reader:
         return result
 
     def _append(self, name: str, kind: type[Operator], sources: tuple[str, ...], target: Tensor, **values: Any) -> None:
+        self.constants += sum(value.nbytes for value in values.values() if isinstance(value, np.ndarray))
+        self.constants += sum(8 * len(value) for value in values.values() if isinstance(value, tuple))
+        if self.constants > LARGEST_CONSTANTS:
+            raise UserError(f"{self.name}: {name} makes it more than {LARGEST_CONSTANTS} bytes of weights and tables")
         self.tensors[target.name] = target
         self.operators.append(kind(name, sources, target.name, **values))
 
@@ -246,7 +262,7 @@ class Reader:
         for index in self.file.outputs:
             entry, value = self.file.tensor(index), self.values.get(index)
             if not isinstance(value, Activation):
-                raise UserError(f"{self.name}: the output {entry.name!r} does not depend on an input")
+                raise UserError(f"{self.name}: the output {entry.label} does not depend on an input")
             outputs[self._output(entry, value, outputs)] = None
         graph = Graph(self.name, self.tensors, tuple(self.operators), tuple(self.inputs), tuple(outputs))
         return verify(graph.with_operators(graph.operators))

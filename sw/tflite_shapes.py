@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
+from .tflite_file import MOST_AXES
 from .tflite_node import Node, Shape
 
 
@@ -10,6 +11,7 @@ def reshape(node: Node, shape: Shape) -> Shape:
     """RESHAPE: the new shape is a constant input, an option, or that of the output; one -1 in it is made to fit."""
     target = node.integers(1, "shape") if node.has(1) else node.option("NewShape") or node.output_tensor().shape
     size = prod(shape)
+    node.need(len(target) <= MOST_AXES, f"makes {len(target)} axes, supported are up to {MOST_AXES}")
     node.need(all(n >= -1 for n in target) and target.count(-1) <= 1, f"has the target shape {target}")
     known = prod(n for n in target if n != -1)
     if -1 in target and known:

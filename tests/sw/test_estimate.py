@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+
 """The constants are those of the hardware, and the pipeline behaves as the units do."""
 
 import itertools

@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 from weft.sw import host
 from weft.sw.errors import UserError
+from weft.sw.softmax import softmax_int8
 
 
 def onnx_run(operator: str, inputs: list[np.ndarray], output: int) -> np.ndarray:
@@ -113,7 +114,7 @@ def test_apply_goes_through_the_steps_in_order():
         (("sine",), "('sine',) is not a host step; the steps are quantize, dequantize, offset_binary"),
         ("quantize", "'quantize' is not a host step"),
         ((["quantize"],), "(['quantize'],) is not a host step"),
-        (("quantize", 1.0), "the host step quantize takes scale and level and dtype, not (1.0,)"),
+        (("quantize", 1.0), "the host step quantize takes scale and level and dtype and ties, not (1.0,)"),
         (("softmax", 1, 2), "the host step softmax takes axis, not (1, 2)"),
         (("nchw_to_nhwc", 1), "the host step nchw_to_nhwc takes no parameter, not (1,)"),
         (("quantize", 0.0, 1), "the scale of the host step quantize must be a positive number, not 0.0"),
@@ -152,3 +153,18 @@ def test_an_array_that_does_not_suit_is_named(step, x, sentence):
     with pytest.raises(UserError) as error:
         host.apply((step,), x)
     assert str(error.value) == sentence
+
+
+def test_quantize_sends_ties_where_it_is_told():
+    """ONNX rounds to even, TFLite away from zero; what is just below a tie goes down for both."""
+    x = np.float32([0.5, 1.5, 2.5, -0.5, -2.5, 0.49999997, -1.4999999])
+    assert host.quantize(x, 1.0, 0).tolist() == [0, 2, 2, 0, -2, 0, -1]
+    assert host.quantize(x, 1.0, 0, "int8", "away").tolist() == [1, 2, 3, -1, -3, 0, -1]
+
+
+def test_softmax_int8_is_a_step():
+    x = np.array([[-128, 0, 127]], np.int8)
+    host.check(("softmax_int8", 0.05, 1.0))
+    assert (host.apply([("softmax_int8", 0.05, 1.0)], x) == softmax_int8(x, 0.05, 1.0)).all()
+    with pytest.raises(UserError, match="softmax_int8 takes int8, not float32"):
+        host.apply([("softmax_int8", 0.05, 1.0)], x.astype(np.float32))

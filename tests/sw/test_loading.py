@@ -22,7 +22,7 @@ def test_a_weft_file_is_a_program(tmp_path):
     [
         ("none.onnx", "no such file, expected a model"),
         ("folder.onnx", "this is a folder, expected a model"),
-        ("model.pt", "a model must be an .onnx file or a compiled .weft file"),
+        ("model.pt", "this is not an ONNX model, or it is damaged"),
         ("text.weft", "this is not a program file, or it is damaged"),
         ("text.onnx", "this is not an ONNX model, or it is damaged"),
     ],

@@ -10,7 +10,7 @@ from tests.sw.tflite_cases import CASES
 from tests.sw.tflite_record import REFERENCE, digest
 
 LATER = {"ELU", "LOG"}
-"""Operators that the recorded version has no reference kernel for on 8 bits; tests/sw/test_tflite_tables.py has them."""
+"""Operators without a reference kernel on 8 bits in the recorded version; test_tflite_tables.py has them."""
 
 
 @pytest.fixture(scope="module")

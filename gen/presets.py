@@ -15,21 +15,22 @@ SMALL = TINY.replace(
     cols=8,
     weight_rows=8,
     weight_tiles=1024,
-    scratchpad_bytes=32 << 10,
+    scratchpad_bytes=64 << 10,
     accumulators=512,
+    parameter_channels=2048,
     lanes=2,
     memory_width=64,
     axi_width=64,
 )
-MEDIUM = SMALL.replace(rows=16, weight_rows=16, scratchpad_bytes=64 << 10, lanes=4, parameter_channels=1024)
+MEDIUM = SMALL.replace(rows=16, weight_rows=16)
 LARGE = MEDIUM.replace(
     cols=16,
-    scratchpad_bytes=128 << 10,
+    scratchpad_bytes=256 << 10,
     accumulators=1024,
+    parameter_channels=4096,
     lanes=8,
     memory_width=128,
     axi_width=128,
-    parameter_channels=2048,
 )
 HUGE = LARGE.replace(
     rows=64,
@@ -41,7 +42,6 @@ HUGE = LARGE.replace(
     memory_width=256,
     axi_width=256,
     axi_outstanding=8,
-    parameter_channels=4096,
 )
 
 PRESETS: Mapping[str, Config] = {

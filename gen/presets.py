@@ -19,6 +19,8 @@ SMALL = TINY.replace(
     accumulators=512,
     parameter_channels=2048,
     lanes=2,
+    depthwise=True,
+    tables=True,
     memory_width=64,
     axi_width=64,
 )

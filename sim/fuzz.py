@@ -171,7 +171,7 @@ def _conv_shape(write: _Writer) -> dict[str, int]:
     }
 
 
-def _drain_shape(write: _Writer, conv: dict[str, int], lines: int) -> dict[str, object]:
+def _drain_shape(write: _Writer, conv: dict[str, int], lines: int) -> dict[str, int]:
     """Fields of a DRAIN that reads what the CONV wrote: plain, pooled, or unpacked."""
     config = write.config
     lanes, n, ox, oy = config.lanes, conv["n_count"], conv["_sums"], conv["oy_count"]
@@ -208,7 +208,7 @@ def _drain_shape(write: _Writer, conv: dict[str, int], lines: int) -> dict[str, 
         "combine": write.integer(0, 1),
         "look_up_sums": write.integer(0, 1) * config.tables,
         "look_up_results": write.integer(0, 1) * config.tables,
-        "rounding": list(Rounding)[write.integer(0, 2)],
+        "rounding": list(Rounding)[write.integer(0, 2)].value,
         "zero_point": write.integer(-128, 127),
         "minimum": write.integer(-128, 0),
         "maximum": write.integer(0, 127),
@@ -283,12 +283,12 @@ def random_program(config: Config, seed: int, tiles: int = 6) -> RandomProgram:
         drains = write.integer(1, 2)
         for part in range(drains):
             drained = _drain_shape(write, shape, lines)
-            pixel_pitch = int(drained["channels"]) + write.integer(0, 2)  # type: ignore[call-overload]
-            row_pitch = int(drained["pixels"]) * pixel_pitch + write.integer(0, 5)  # type: ignore[call-overload]
-            extent = int(drained["rows"]) * row_pitch  # type: ignore[call-overload]
+            pixel_pitch = drained["channels"] + write.integer(0, 2)
+            row_pitch = drained["pixels"] * pixel_pitch + write.integer(0, 5)
+            extent = drained["rows"] * row_pitch
             if extent > half:
                 drained["rows"] = max(1, half // row_pitch)
-                extent = int(drained["rows"]) * row_pitch
+                extent = drained["rows"] * row_pitch
             local = half + write.integer(0, max(0, half - extent))
             write.add(
                 Unit.DRAIN, Opcode.DRAIN, **drained, address=local, pixel_pitch=pixel_pitch, row_pitch=row_pitch,

@@ -97,7 +97,7 @@ def test_a_compiled_program_runs_as_its_model_does(folder):
         ("none.onnx", [], "none.onnx: no such file, expected a model"),
         ("text.onnx", [], "text.onnx: this is not an ONNX model, or it is damaged"),
         ("cut.onnx", [], "cut.onnx: this is not an ONNX model, or it is damaged"),
-        ("in.npz", [], "in.npz: a model must be an .onnx file or a compiled .weft file"),
+        ("in.npz", [], "in.npz: this is not an ONNX model, or it is damaged"),
         ("lenet5.onnx", ["--input", "none.npz"], "none.npz: no such file, expected the inputs"),
         ("lenet5.onnx", ["--input", "bytes.npz"], "bytes.npz: in_0 (the model's 'image') must be float32, not int8"),
         (

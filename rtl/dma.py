@@ -150,13 +150,17 @@ class LoadUnit(Component):
     instruction : valid when the instruction may start. bases : the base registers.
     memory : bus.memory_read.
     scratchpad, weights, parameters, tables : where the words go (bus.local_write_layout).
-    done : one pulse per instruction, in order, in the cycle in which its last word is accepted by its target.
+    done : one pulse per instruction, in order, DONE_LATENCY cycles after its last word is accepted by its target. A
+        read of the scratchpad in a later cycle than `done` sees its bytes.
     error : see error_layout; the transfer goes on.
     activity, tag : what the unit does in this cycle, and for which instruction.
     """
 
     LATENCY = Rows.LATENCY
     """Cycles from an instruction's being taken to its first request."""
+
+    DONE_LATENCY = Scratchpad.WRITE_LATENCY - 1
+    """For every space: the scratchpad's reader that follows soonest is a STORE that waits for this token."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -212,7 +216,7 @@ class LoadUnit(Component):
             self.memory.data.ready.eq(ready & requested.r_rdy),
             moved.eq(valid & ready),
             requested.r_en.eq(moved & end),
-            self.done.eq(moved & end & arriving.final),
+            self.done.eq(delayed(m, "done_delay", moved & end & arriving.final, self.DONE_LATENCY)),
             self.error.valid.eq(moved & self.memory.data.payload.error),
             self.error.address.eq(arriving.external),
         ]
@@ -242,6 +246,9 @@ class LoadUnit(Component):
             m.d.comb += self.activity.eq(Activity.WAIT_SCRATCHPAD)
         with m.Elif(self.instruction.valid | rows.row.valid | requested.r_rdy):
             m.d.comb += self.activity.eq(Activity.WAIT_MEMORY)
+        with m.Elif(self.done):
+            # The last word is on its way into the memory.
+            m.d.comb += self.activity.eq(Activity.BUSY)
         return m
 
 

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.isa import Rounding
-from weft.sw import elementwise
+from weft.sw import elementwise, host
 from weft.sw.elementwise import Level
 from weft.sw.errors import UserError
 from weft.sw.graph import (
+    ONNX,
     Add,
     Concat,
     Constant,
@@ -96,12 +97,34 @@ def _binary(
     levels = Level.of(sources[0]), Level.of(sources[1]), Level.of(target)
     limits = operator.minimum, operator.maximum
     match operator:
+        case Add() | Subtract() if operator.rounding == ONNX:
+            return add_real(a, b, levels, *limits, sign=-1 if isinstance(operator, Subtract) else 1)
         case Add():
             places = [(level.scale, level.zero_point) for level in levels]
             return golden.add(a, *places[0], b, *places[1], *places[2], *limits)
         case Subtract():
             return elementwise.subtract(a, b, levels, *limits)
     return elementwise.multiply(a, b, levels, *limits)
+
+
+def add_real(
+    a: NDArray[np.int8],
+    b: NDArray[np.int8],
+    levels: tuple[Level, Level, Level],
+    minimum: int = -128,
+    maximum: int = 127,
+    sign: int = 1,
+) -> NDArray[np.int8]:
+    """a + sign * b between ONNX's DequantizeLinear and QuantizeLinear: each real value in units of the result's scale
+    with as many fraction bits as a sum of 31 bits leaves, then rounded to the nearest integer, ties to even."""
+    values = np.arange(-128, 128, dtype=np.int8)
+    terms = [host.dequantize(values, level.scale, level.zero_point).astype(np.float64) for level in levels[:2]]
+    terms = [term / np.float64(np.float32(levels[2].scale)) for term in terms]
+    places = 30 - int(np.frexp(sum(np.abs(term).max() for term in terms))[1])
+    first, second = (np.rint(term * 2.0**places).astype(np.int64) for term in terms)
+    sums = first[a.astype(np.intp) + 128] + sign * second[b.astype(np.intp) + 128]
+    # Numbers of 31 bits over a power of two are exact in float64, and so is rint.
+    return golden.clamp(np.rint(sums * 2.0**-places).astype(np.int64) + levels[2].zero_point, minimum, maximum)
 
 
 def lookup(x: NDArray[np.int8], table: NDArray[np.int8]) -> NDArray[np.int8]:

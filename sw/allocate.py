@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from weft.rtl.config import PARAMETER_RECORD_BYTES, Config
 
 from .errors import UserError
-from .lower import Layer
+from .layers import Layer
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ def buffers_of(
     first = dict.fromkeys(inputs, 0)
     last = dict.fromkeys(inputs, 0)
     for step, layer in enumerate(layers, 1):
-        last[layer.source] = step
-        first[layer.target] = last[layer.target] = step
+        last |= dict.fromkeys(layer.sources, step)
+        first.setdefault(layer.target, step)
+        last[layer.target] = step
     last |= dict.fromkeys(outputs, len(layers) + 1)
     return [Buffer(name, sizes[name], first[name], last[name]) for name in first]
 
@@ -128,41 +129,16 @@ def weight_lines(tiles: NDArray[np.int8], config: Config) -> bytes:
     return lines.tobytes()
 
 
-class ParameterStore:
+def parameter_lines(
+    bias: NDArray[np.int32], multiplier: NDArray[np.int64], shift: NDArray[np.int64], config: Config
+) -> bytes:
     """Bias, multiplier and shift per channel, in lines of L records."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self._lines: list[NDArray[np.uint8]] = []
-        self.count = 0
-
-    def add(self, bias: NDArray[np.int32], multiplier: NDArray[np.int64], shift: NDArray[np.int64]) -> int:
-        """The first line of the records of these channels."""
-        lanes = self.config.lanes
-        first, count = self.count, -(-len(bias) // lanes)
-        records = np.zeros((count * lanes, PARAMETER_RECORD_BYTES), np.uint8)
-        records[: len(bias), 0:4] = bias.astype("<i4").view(np.uint8).reshape(-1, 4)
-        records[: len(bias), 4:8] = multiplier.astype("<u4").view(np.uint8).reshape(-1, 4)
-        records[: len(bias), 8] = shift.astype(np.int8).view(np.uint8)
-        lines = np.zeros((count, self.config.parameter_line_bytes), np.uint8)
-        lines[:, : lanes * PARAMETER_RECORD_BYTES] = records.reshape(count, -1)
-        self._lines.append(lines)
-        self.count += count
-        return first
-
-    def image(self) -> bytes:
-        """The content of the parameter space.
-
-        Raises
-        ------
-        UserError
-            If there are more channels than the memory holds.
-        """
-        config = self.config
-        if self.count > config.parameter_lines:
-            raise UserError(
-                f"the layers have {self.count * config.lanes} channels with padding to whole lanes, "
-                f"{self.count * config.lanes - config.parameter_channels} more than the {config.parameter_channels} "
-                f"parameter channels of the configuration"
-            )
-        return b"".join(lines.tobytes() for lines in self._lines)
+    lanes = config.lanes
+    count = -(-len(bias) // lanes)
+    records = np.zeros((count * lanes, PARAMETER_RECORD_BYTES), np.uint8)
+    records[: len(bias), 0:4] = bias.astype("<i4").view(np.uint8).reshape(-1, 4)
+    records[: len(bias), 4:8] = multiplier.astype("<u4").view(np.uint8).reshape(-1, 4)
+    records[: len(bias), 8] = shift.astype(np.int8).view(np.uint8)
+    lines = np.zeros((count, config.parameter_line_bytes), np.uint8)
+    lines[:, : lanes * PARAMETER_RECORD_BYTES] = records.reshape(count, -1)
+    return lines.tobytes()

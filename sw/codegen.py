@@ -1,19 +1,21 @@
 """From planned layers to instructions: one CONV and one DRAIN per tile, loads before and stores behind."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.config import Config
-from weft.rtl.isa import Instruction, Opcode, Rounding, Space, instruction
+from weft.rtl.isa import Combine, Instruction, Opcode, Space, instruction
 
-from .allocate import Buffer, ParameterStore, WeightStore, predecessors
-from .lower import Layer
-from .mapping import column_weights
+from .allocate import Buffer, WeightStore, predecessors
+from .constants import Constants, Resident
+from .layers import Layer
+from .mapping import Span
 from .schedule import Schedule, thinned
 from .streaming import Key, WeightStream
-from .tiling import LONGEST_LOAD, Plan, Shape, Span, Tile, bytes_finished, bytes_needed, shape_of
+from .tiling import LONGEST_LOAD, Part, Plan, Shape, Tile, bytes_finished, bytes_needed, parts_of, shape_of
 
 IMAGE, INPUT, OUTPUT = 0, 1, 2
 """Base registers."""
@@ -61,11 +63,9 @@ class Code:
 
     instructions: list[Instruction]
     streamed: bytes
-    """Weights that the program loads itself; they come first in the image."""
-    weights: bytes
-    """Resident weights, for the lines from `first_line` on."""
-    first_line: int
-    parameters: bytes
+    """Constants that the program loads itself; they come first in the image."""
+    resident: tuple[Resident, ...]
+    """Those that the setup program loads."""
     tags: tuple[int, ...]
     """Per layer."""
 
@@ -89,32 +89,40 @@ class Generator:
         resident = sum(plan.weight_tiles for plan in plans if not plan.streamed)
         room = config.weight_tiles - resident if any(plan.streamed for plan in plans) else 0
         self.weights = WeightStore(config, room)
-        self.stream = WeightStream(config, self.schedule, _stream_order(layers, plans, config), room, IMAGE)
-        self.parameters = ParameterStore(config)
+        blocks = [[mapping.block for mapping in plan.mappings] for plan in plans]
+        self.constants = Constants(config, self.schedule, layers, blocks, IMAGE)
+        order = _stream_order(layers, plans, config)
+        self.stream = WeightStream(config, self.schedule, order, room, IMAGE, len(self.constants.image))
+        self.writers = Counter(layer.target for layer in layers)
         self.pieces = {buffer.name: Pieces() for buffer in buffers}
         self.accesses: dict[str, list[int]] = {buffer.name: [] for buffer in buffers}
         self.loads: list[tuple[Transfer, Span]] = []
         self.waiting_inputs = {transfer.buffer: transfer for transfer in inputs}
 
-    def layer(self, layer: Layer, plan: Plan, tag: int) -> None:
+    def layer(self, index: int, layer: Layer, plan: Plan) -> None:
         """All tiles of one layer."""
         config = self.config
         columns = _columns(layer, plan, config)
-        lines = []
-        for block in layer.blocks:
-            channels = slice(block.first_output, block.first_output + block.outputs)
-            lines.append(self.parameters.add(layer.bias[channels], layer.multiplier[channels], layer.shift[channels]))
-        if layer.source in self.waiting_inputs:
-            shapes = [shape_of(layer, plan, tile, config) for tile in plan.tiles]
-            needs = [bytes_needed(layer, shape, tile.ends[-1]) for tile, shape in zip(plan.tiles, shapes, strict=True)]
-            self._load(self.waiting_inputs.pop(layer.source), needs)
-        for tile, complete in zip(plan.tiles, bytes_finished(layer, plan, config), strict=True):
-            shape = shape_of(layer, plan, tile, config)
-            conv = self._convs(layer, plan, tile, shape, columns, tag)
-            drain = self._drain(layer, plan, tile, shape, lines[tile.block], conv, tag)
-            made = self.pieces[layer.target]
-            if complete > (made.bytes[-1] if made.bytes else 0):
+        shapes = [shape_of(layer, plan, tile, config) for tile in plan.tiles]
+        for name in layer.sources:
+            if name in self.waiting_inputs:
+                needs = [
+                    bytes_needed(layer, plan.mappings[tile.block], shape, tile.ends[-1])
+                    for tile, shape in zip(plan.tiles, shapes, strict=True)
+                ]
+                self._load(self.waiting_inputs.pop(name), needs)
+        constants = self.constants.prepare(index)
+        self.writers[layer.target] -= 1
+        made = self.pieces[layer.target]
+        drain = -1
+        for tile, shape, complete in zip(plan.tiles, shapes, bytes_finished(layer, plan, config), strict=True):
+            conv = self._convs(layer, plan, tile, shape, columns, index + 1)
+            drain = self._drain(index, layer, plan, tile, shape, [*constants, *self._overwritten(layer.target)], conv)
+            if layer.whole and complete > (made.bytes[-1] if made.bytes else 0):
                 made.add(complete, drain)
+        if not layer.whole and not self.writers[layer.target]:
+            # The drain works in order: all that others have written is there, too.
+            made.add(layer.target_bytes, drain)
         while self.loads:
             self._next_load()
 
@@ -123,7 +131,7 @@ class Generator:
         ends = sorted({*needs, transfer.bytes})
         ends = [*ends[: INPUT_PIECES - 1], transfer.bytes] if len(ends) > INPUT_PIECES else ends
         starts = [0, *ends[:-1]]
-        self.loads = [(transfer, (start, end - start)) for start, end in zip(starts, ends, strict=True)]
+        self.loads += [(transfer, (start, end - start)) for start, end in zip(starts, ends, strict=True)]
         self._next_load()
 
     def _next_load(self) -> None:
@@ -150,56 +158,42 @@ class Generator:
 
     def _available(self, buffer: str, count: int) -> int:
         """The instruction after which the first `count` bytes of `buffer` are in the scratchpad."""
-        while self.loads and self.pieces[buffer].bytes[-1] < count:
+        while self.loads and max(self.pieces[buffer].bytes, default=0) < count:
             self._next_load()
         return self.pieces[buffer].until(count)
 
     def _convs(
-        self, layer: Layer, plan: Plan, tile: Tile, shape: Shape, columns: Sequence[NDArray[np.int8]], tag: int
+        self, layer: Layer, plan: Plan, tile: Tile, shape: Shape, columns: Mapping[int, NDArray[np.int8]], tag: int
     ) -> int:
-        """The CONV of a tile, or several that add up; the last one's number."""
-        config, mapping, block = self.config, plan.mappings[tile.block], layer.blocks[tile.block]
-        (first_row, rows), (first_pixel, _) = shape.sums_rows, shape.sums_pixels
-        pitch, width = layer.input_channels, layer.input_size[1]
-        row_pitch = width * pitch
-        y0 = first_row * layer.stride[0] - layer.before[0]
-        x0 = (first_pixel * layer.stride[1] - layer.before[1]) * pitch
+        """The CONV of a tile, or several that add up or lie side by side; the last one's number."""
+        config, mapping = self.config, plan.mappings[tile.block]
+        parts = parts_of(layer, mapping, tile)
         number = -1
-        for part, chunks in enumerate(mapping.chunks_of(tile.ends)):
-            key = (tag, tile.block, tile.columns, part)
-            line, loads = self._weights_of(key, _tiles(columns, tile, chunks), plan.streamed)
-            start, end = chunks.start * mapping.chunk, tile.ends[part]
+        for index, part in enumerate(parts):
+            key = (tag, *plan.key(tile, part.number))
+            line, loads = self._weights_of(key, _tiles(columns[mapping.shared], tile, part), plan.streamed)
+            source = layer.sources[part.operand]
+            start = part.chunks.start * mapping.chunk
+            values = mapping.fields(layer, shape.sums_rows, shape.sums_pixels, (start, part.end))
+            for name in ("address", "y_pitch", "ky_pitch"):
+                base = self.addresses[source] if name == "address" else 0
+                values[name] = (base + values[name]) % config.scratchpad_bytes
             number = self.schedule.add(
                 Opcode.CONV,
                 f"{layer.op} {layer.name!r}",
-                after=[self._available(layer.source, bytes_needed(layer, shape, end)), *loads],
+                after=[self._available(source, bytes_needed(layer, mapping, shape, part.end)), *loads],
                 tag=tag,
-                acquire=part == 0,
-                commit=end == mapping.run,
-                accumulate=part > 0,
+                acquire=index == 0,
+                commit=index == len(parts) - 1,
+                accumulate=part.number > 0,
                 zero_point=layer.padding_value,
-                address=(self.addresses[layer.source] + block.first_input + y0 * row_pitch) % config.scratchpad_bytes,
-                y_pitch=layer.stride[0] * row_pitch % config.scratchpad_bytes,
-                ky_pitch=layer.dilation[0] * row_pitch % config.scratchpad_bytes,
-                row_bytes=row_pitch,
-                x0=x0 + start,
-                x_step=mapping.packed * layer.stride[1] * pitch,
-                kx_step=layer.dilation[1] * pitch,
-                run=end - start,
-                height=layer.input_size[0],
-                y0=y0,
-                y_step=layer.stride[0],
-                ky_step=layer.dilation[0],
-                ky_count=mapping.kernel_rows,
-                kx_count=mapping.taps,
-                ox_count=shape.groups,
-                oy_count=rows,
                 n_count=tile.columns[1],
                 weights=line,
-                entry=0,
-                entry_step=tile.columns[1],
+                entry=part.operand * tile.columns[1],
+                entry_step=tile.columns[1] * layer.operands,
+                **values,
             )
-            self.accesses[layer.source].append(number)
+            self.accesses[source].append(number)
             if plan.streamed:
                 self.stream.use(key, number)
             self._next_load()
@@ -212,62 +206,77 @@ class Generator:
         line, load = self.stream.get(key)
         return line, [load]
 
-    def _drain(self, layer: Layer, plan: Plan, tile: Tile, shape: Shape, line: int, conv: int, tag: int) -> int:
-        config, mapping, window = self.config, plan.mappings[tile.block], layer.window
-        block = layer.blocks[tile.block]
+    def _drain(
+        self, index: int, layer: Layer, plan: Plan, tile: Tile, shape: Shape, after: Sequence[int], conv: int
+    ) -> int:
+        config, mapping, window, place = self.config, plan.mappings[tile.block], layer.window, layer.place
         (first_row, rows), (first_pixel, pixels) = tile.rows, tile.pixels
-        count = tile.columns[1]
+        count, operands = tile.columns[1], layer.operands
         y0 = first_row * window.stride[0] - window.before[0] - shape.sums_rows[0]
         x0 = first_pixel * window.stride[1] - window.before[1] - shape.sums_pixels[0]
-        row_entries = shape.groups * count
+        row_step, pixel_step = (
+            step * count * operands for step in mapping.entry_steps(shape.sums_rows[1], shape.sums_pixels[1])
+        )
         if mapping.packed == 1:
-            entry = y0 * row_entries + x0 * count
-            group, group_step = 1, window.stride[1] * count
-            pixel, along = (0, 0), (count, 0)
+            entry = y0 * row_step + x0 * pixel_step
+            group, group_step = 1, window.stride[1] * pixel_step
+            pixel, along = (0, 0), (pixel_step, 0)
         else:
-            entry = y0 * row_entries
+            entry = y0 * row_step
             group, group_step = mapping.packed // window.stride[1], count
             pixel = divmod(window.stride[1] * mapping.pitch, config.cols)
             along = divmod(mapping.pitch, config.cols)
-        width, channels = layer.output_size[1], layer.output_channels
-        first_channel = block.first_output + tile.columns[0] * config.cols
+        if operands > 1:
+            # The operands of a pixel lie side by side, as a window of as many pixels.
+            along = (count, 0)
+        y = place.origin[0] + first_row * place.step[0]
+        x = place.origin[1] + first_pixel * place.step[1]
+        first_channel = mapping.block.first_output + tile.columns[0] * config.cols
         number = self.schedule.add(
             Opcode.DRAIN,
             f"{layer.op} {layer.name!r}",
-            after=self._overwritten(layer.target),
+            after=after,
             implied=[conv],
-            tag=tag,
-            rounding=Rounding(layer.rounding),
+            tag=index + 1,
+            rounding=layer.rounding,
+            combine=Combine.MAX if operands == 1 else Combine.ADD,
             release=1,
+            look_up_sums=layer.sum_tables is not None,
+            look_up_results=layer.result_table is not None,
             zero_point=layer.zero_point,
             minimum=layer.minimum,
             maximum=layer.maximum,
             entry=entry % (1 << ENTRY_BITS),
-            row_step=window.stride[0] * row_entries % (1 << ENTRY_BITS),
+            row_step=window.stride[0] * row_step % (1 << ENTRY_BITS),
             group_step=group_step % (1 << ENTRY_BITS),
             pixel_step=pixel[0],
             pixel_column_step=pixel[1],
-            window_row_step=row_entries,
+            window_row_step=row_step,
             window_step=along[0],
             window_column_step=along[1],
             rows=rows,
             pixels=pixels,
             group=group,
             window_height=window.size[0],
-            window_width=window.size[1],
+            window_width=window.size[1] * operands,
             y0=y0,
             y_stride=window.stride[0],
             height=shape.sums_rows[1],
-            x0=x0,
-            x_stride=window.stride[1],
-            width=shape.sums_pixels[1],
+            x0=x0 * operands,
+            x_stride=window.stride[1] * operands,
+            width=shape.sums_pixels[1] * operands,
             channels=shape.channels,
-            parameters=line + tile.columns[0] * config.cols // config.lanes,
-            address=self.addresses[layer.target] + (first_row * width + first_pixel) * channels + first_channel,
-            row_pitch=width * channels,
-            pixel_pitch=channels,
+            parameters=self.constants.lines[index][tile.block] + tile.columns[0] * config.cols // config.lanes,
+            address=self.addresses[layer.target]
+            + y * place.row_pitch
+            + x * place.channels
+            + place.channel
+            + first_channel,
+            row_pitch=place.step[0] * place.row_pitch,
+            pixel_pitch=place.step[1] * place.channels,
         )
         self.accesses[layer.target].append(number)
+        self.constants.use(index, number)
         return number
 
     def store(self, transfer: Transfer, tag: int) -> None:
@@ -287,17 +296,16 @@ class Generator:
         self.accesses[transfer.buffer].append(number)
 
 
-def _columns(layer: Layer, plan: Plan, config: Config) -> list[NDArray[np.int8]]:
-    """The weights of each block as the array holds them."""
-    return [
-        column_weights(layer, block, mapping, config)
-        for block, mapping in zip(layer.blocks, plan.mappings, strict=True)
-    ]
+def _columns(layer: Layer, plan: Plan, config: Config) -> dict[int, NDArray[np.int8]]:
+    """The weights of the blocks as the array holds them; blocks that share theirs have one entry."""
+    return {
+        index: mapping.weights(layer, config) for index, mapping in enumerate(plan.mappings) if mapping.shared == index
+    }
 
 
-def _tiles(columns: Sequence[NDArray[np.int8]], tile: Tile, chunks: range) -> NDArray[np.int8]:
+def _tiles(columns: NDArray[np.int8], tile: Tile, part: Part) -> NDArray[np.int8]:
     """The weight tiles of one CONV, in the order of its passes."""
-    some = columns[tile.block][tile.columns[0] : sum(tile.columns), :, :, chunks.start : chunks.stop]
+    some = columns[tile.columns[0] : sum(tile.columns), :, :, part.chunks.start : part.chunks.stop]
     return some.reshape(-1, *some.shape[-2:])
 
 
@@ -305,12 +313,15 @@ def _stream_order(layers: Sequence[Layer], plans: Sequence[Plan], config: Config
     """The portions of weights that come from memory, as they are used."""
     order: list[tuple[Key, NDArray[np.int8]]] = []
     for tag, (layer, plan) in enumerate(zip(layers, plans, strict=True), 1):
-        columns = _columns(layer, plan, config) if plan.streamed else []
-        for tile in plan.tiles if plan.streamed else ():
-            for part, chunks in enumerate(plan.mappings[tile.block].chunks_of(tile.ends)):
-                key = (tag, tile.block, tile.columns, part)
+        if not plan.streamed:
+            continue
+        columns = _columns(layer, plan, config)
+        for tile in plan.tiles:
+            mapping = plan.mappings[tile.block]
+            for part in parts_of(layer, mapping, tile):
+                key = (tag, *plan.key(tile, part.number))
                 if not order or order[-1][0] != key:
-                    order.append((key, _tiles(columns, tile, chunks)))
+                    order.append((key, _tiles(columns[mapping.shared], tile, part)))
     return order
 
 
@@ -331,36 +342,33 @@ def generate(
         If weights or parameters do not fit on the chip, or a number does not fit its field.
     """
     generator = Generator(config, addresses, buffers, inputs, layers, plans)
-    for tag, (layer, plan) in enumerate(zip(layers, plans, strict=True), 1):
-        generator.layer(layer, plan, tag)
+    for index, (layer, plan) in enumerate(zip(layers, plans, strict=True)):
+        generator.layer(index, layer, plan)
     for transfer in outputs:
         generator.store(transfer, len(layers) + 1)
+    weights = generator.weights
+    resident = Resident(Space.WEIGHTS, weights.first * config.weight_steps * config.weight_line_bytes, weights.image())
     return Code(
         generator.schedule.finish(),
-        generator.stream.image,
-        generator.weights.image(),
-        generator.weights.first * config.weight_steps,
-        generator.parameters.image(),
+        generator.constants.image + generator.stream.image,
+        (resident, *generator.constants.resident),
         tuple(range(1, len(layers) + 1)),
     )
 
 
-def setup_program(code: Code, weights_at: int, parameters_at: int, config: Config) -> list[Instruction]:
-    """Loads of the resident weights and of the parameters, which lie at these offsets of the image."""
+def setup_program(resident: Sequence[Resident], offsets: Sequence[int]) -> list[Instruction]:
+    """Loads of what stays on the chip, which lies at these offsets of the image."""
     loads = []
-    for space, data, offset, local in (
-        (Space.WEIGHTS, code.weights, weights_at, code.first_line * config.weight_line_bytes),
-        (Space.PARAMETERS, code.parameters, parameters_at, 0),
-    ):
-        for start in range(0, len(data), LONGEST_LOAD):
-            count = min(LONGEST_LOAD, len(data) - start)
+    for one, offset in zip(resident, offsets, strict=True):
+        for start in range(0, len(one.content), LONGEST_LOAD):
+            count = min(LONGEST_LOAD, len(one.content) - start)
             loads.append(
                 instruction(
                     Opcode.LOAD,
-                    space=space,
+                    space=one.space,
                     base=IMAGE,
                     offset=offset + start,
-                    local=local + start,
+                    local=one.local + start,
                     bytes=count,
                     rows=1,
                 )

@@ -5,7 +5,6 @@ def presets() -> None:
     """List the presets and the sizes they stand for."""
     from rich.console import Console
     from rich.table import Table
-
     from weft.gen.presets import PRESETS
 
     table = Table(box=None, pad_edge=False)

@@ -10,7 +10,8 @@ from .boundary import Boundary, split
 from .codegen import Code, Transfer, generate, setup_program
 from .estimate import layer_cycles, timeline
 from .graph import Graph, Tensor
-from .lower import Layer, lower
+from .layers import Layer
+from .lower import lower
 from .passes import simplify
 from .planning import plan
 from .program import LayerInfo, Port, Program
@@ -32,7 +33,8 @@ def compile_graph(graph: Graph, config: Config) -> Program:
     graph = simplify(graph)
     boundary = split(graph)
     layers = lower(graph, boundary, config)
-    sizes = {name: tensor.size for name, tensor in graph.tensors.items()}
+    sizes = {name: graph.tensors[name].size for name in boundary.inputs}
+    sizes |= {layer.target: layer.target_bytes for layer in layers}
     buffers = buffers_of(layers, sizes, boundary.inputs, boundary.outputs)
     addresses = place(buffers, config)
     plans = plan(layers, boundary.inputs, config)
@@ -64,21 +66,17 @@ def _package(
     code: Code,
     config: Config,
 ) -> Program:
-    # Streamed weights come first, for the program names their offsets.
-    weights_at = _aligned(len(code.streamed))
-    parameters_at = _aligned(weights_at + len(code.weights))
-    setup_at = _aligned(parameters_at + len(code.parameters))
-    setup = assemble(setup_program(code, weights_at, parameters_at, config))
+    # What is loaded in the run comes first, for the program names its offsets.
+    parts, offsets = [code.streamed], [0]
+    for one in code.resident:
+        offsets.append(_aligned(offsets[-1] + len(parts[-1])))
+        parts.append(one.content)
+    setup_at = _aligned(offsets[-1] + len(parts[-1]))
+    setup = assemble(setup_program(code.resident, offsets[1:]))
     run = assemble(code.instructions)
     run_at = setup_at + len(setup)
     image = bytearray(run_at + len(run))
-    for offset, part in (
-        (0, code.streamed),
-        (weights_at, code.weights),
-        (parameters_at, code.parameters),
-        (setup_at, setup),
-        (run_at, run),
-    ):
+    for offset, part in zip([*offsets, setup_at, run_at], [*parts, setup, run], strict=True):
         image[offset : offset + len(part)] = part
     predicted = layer_cycles(code.instructions, timeline(config, code.instructions))
     return Program(

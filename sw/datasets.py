@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-
 from weft.sw.errors import UserError
 
 _UBYTE = 0x08  # idx's code for unsigned bytes, the only element type MNIST uses

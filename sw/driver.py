@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
 from weft.rtl.registers import IDENTITY, INTERFACE_VERSION
 
 from . import host

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.table import Table
-
 from weft.rtl.config import Config
 
 from .errors import UserError

@@ -208,6 +208,9 @@ class TransposeConv2D(Clamped):
 class Binary(Clamped):
     """Two tensors, element by element; their shapes are broadcast to the output's as in NumPy."""
 
+    rounding: str = field(default=TFLITE, kw_only=True)
+    """TFLITE for the fixed point of elementwise, ONNX for float32 between DequantizeLinear and QuantizeLinear."""
+
 
 @dataclass(frozen=True, eq=False)
 class Add(Binary):

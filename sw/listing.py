@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
-
 from weft.rtl.isa import Instruction, Opcode, Space, disassemble
 
 from .program import LayerInfo, Program

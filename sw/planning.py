@@ -1,14 +1,14 @@
 """Chooses for each layer the mapping and the tiles that finish soonest, by playing them through the pipeline."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from weft.rtl.config import Config
 
 from .errors import UserError
-from .estimate import Pipeline
-from .lower import Layer
-from .mapping import Mapping, mappings
+from .estimate import Pipeline, conv_cycles
+from .layers import Layer
 from .tiling import (
     LONGEST_LOAD,
     Plan,
@@ -16,11 +16,12 @@ from .tiling import (
     bytes_needed,
     cuts,
     emptying_cycles,
-    part_cycles,
+    parts_of,
     pass_cycles,
     portions_of,
     shape_of,
 )
+from .ways import Way, cycles, ways, weight_tiles
 
 NEARLY_BEST = 1.15
 """Mappings whose passes take at most this many times the least cycles are looked at tile by tile."""
@@ -80,7 +81,7 @@ def plan(layers: Sequence[Layer], inputs: Sequence[str], config: Config) -> tupl
     free = _planned(layers, inputs, [Policy()] * len(layers), config)
     if _weight_tiles(free) <= config.weight_tiles:
         return free.plans
-    fewest = [min(_tiles(one) for one in _ways(layer, config)) for layer in layers]
+    fewest = [min(weight_tiles(one) for one in ways(layer, config)) for layer in layers]
     tight = _planned(layers, inputs, [Policy(most) for most in fewest], config)
     found = [tight] if _weight_tiles(tight) <= config.weight_tiles else []
     for plans in (free.plans, tight.plans):
@@ -129,7 +130,7 @@ def _planned(layers: Sequence[Layer], inputs: Sequence[str], policies: Sequence[
 
 def _obstacle(layer: Layer, policy: Policy, config: Config) -> str:
     """Why there is no way to cut the layer."""
-    least = min(one.kernel_rows * one.taps for way in _ways(layer, config) for one in way)
+    least = min(one.kernel_rows * one.taps for way in ways(layer, config) for one in way)
     if policy.portion is not None and policy.portion < least:
         return (
             f"needs {least} weight tiles at once while as many are loaded, and the {config.weight_tiles} of the "
@@ -146,16 +147,16 @@ def _extended(
 ) -> Iterator[State]:
     """The state with one more layer, in every way that is worth a thought; `shared` keeps what all states need."""
     arrivals = dict(state.arrivals)
-    if layer.source in inputs and layer.source not in arrivals:
-        size = layer.input_size[0] * layer.input_size[1] * layer.input_channels
-        arrivals[layer.source] = state.pipeline.load_arrivals(size)
+    for name in layer.sources:
+        if name in inputs and name not in arrivals:
+            arrivals[name] = state.pipeline.load_arrivals(layer.input_bytes)
     parts = 0
     for tried in _choices(layer, policy, config):
         for candidate in _candidates(layer, tried, arrivals[layer.source], policy, config):
             if candidate not in shared:
                 shared[candidate] = _work(layer, candidate, config)
-            pipeline, made = _play(shared[candidate], state.pipeline, arrivals[layer.source])
-            more = sum(1 + len(tile.ends) for tile in candidate.tiles)
+            pipeline, made = _play(shared[candidate], state.pipeline, [arrivals[name] for name in layer.sources])
+            more = sum(1 + len(tile.ends) * layer.operands for tile in candidate.tiles)
             yield State(
                 (*state.plans, candidate),
                 pipeline,
@@ -170,29 +171,17 @@ def _extended(
             return
 
 
-def _ways(layer: Layer, config: Config) -> list[tuple[Mapping, ...]]:
-    """The mappings of the layer's blocks; the plain one, which needs the fewest accumulators, comes first."""
-    if len(layer.blocks) == 1:
-        return [(one,) for one in mappings(layer, layer.blocks[0], config)]
-    # Each block is a slice of the channels, whose runs are one pixel long.
-    return [tuple(mappings(layer, block, config)[0] for block in layer.blocks)]
-
-
-def _tiles(way: Sequence[Mapping]) -> int:
-    return sum(one.column_tiles * one.passes for one in way)
-
-
-def _choices(layer: Layer, policy: Policy, config: Config) -> Iterator[list[tuple[Mapping, ...]]]:
+def _choices(layer: Layer, policy: Policy, config: Config) -> Iterator[list[Way]]:
     """Mappings to try; the later ones only where the earlier ones do not fit."""
-    ways = [way for way in _ways(layer, config) if policy.most is None or _tiles(way) <= policy.most]
-    cycles = {way: sum(one.cycles(*layer.sums_size) for one in way) for way in ways}
-    near = [way for way in ways if cycles[way] <= NEARLY_BEST * min(cycles.values())]
-    yield sorted(near, key=lambda way: (cycles[way], _tiles(way)))[:MOST_MAPPINGS]
-    yield ways
+    allowed = [way for way in ways(layer, config) if policy.most is None or weight_tiles(way) <= policy.most]
+    needed = {way: cycles(layer, way) for way in allowed}
+    near = [way for way in allowed if needed[way] <= NEARLY_BEST * min(needed.values())]
+    yield sorted(near, key=lambda way: (needed[way], weight_tiles(way)))[:MOST_MAPPINGS]
+    yield allowed
 
 
 def _candidates(
-    layer: Layer, choices: Sequence[tuple[Mapping, ...]], arrivals: Arrivals, policy: Policy, config: Config
+    layer: Layer, choices: Sequence[Way], arrivals: Arrivals, policy: Policy, config: Config
 ) -> Iterator[Plan]:
     for chosen in choices:
         if policy.portion is not None:
@@ -205,9 +194,7 @@ def _candidates(
                 yield Plan(chosen, (replace(tiles[0], ends=parts), *tiles[1:]))
 
 
-def _reduction_ends(
-    layer: Layer, chosen: Sequence[Mapping], arrivals: Arrivals, config: Config
-) -> list[tuple[int, ...]]:
+def _reduction_ends(layer: Layer, chosen: Way, arrivals: Arrivals, config: Config) -> list[tuple[int, ...]]:
     """Ways to cut the reduction of a product of one row, before the pieces of its input that come last.
 
     Only the first tile gains by it: when the others start, all of the input is there."""
@@ -224,10 +211,11 @@ def _reduction_ends(
 
 
 @dataclass(frozen=True)
-class Part:
-    """One CONV: its cycles, what it needs of the input, and which portion of the streamed weights."""
+class Step:
+    """One CONV: its cycles, which operand it is for, what it needs of it, and which portion of the streamed weights."""
 
     cycles: int
+    operand: int
     needs: int
     portion: int
 
@@ -239,9 +227,9 @@ class Work:
     portions: tuple[int, ...]
     """Memory words of the weights that come from memory, in order."""
     window: int
-    """Sums that are pooled to one output."""
-    tiles: tuple[tuple[tuple[Part, ...], int, int, int], ...]
-    """Parts, cycles by which the last pixel is issued before the end of its pass, cycles in the drain, bytes of the
+    """Sums that are pooled, or added, to one output."""
+    tiles: tuple[tuple[tuple[Step, ...], int, int, int], ...]
+    """CONVs, cycles by which the last pixel is issued before the end of its pass, cycles in the drain, bytes of the
     output that are then complete."""
 
 
@@ -251,21 +239,22 @@ def _work(layer: Layer, candidate: Plan, config: Config) -> Work:
     index = -1
     tiles = []
     for tile, complete in zip(candidate.tiles, bytes_finished(layer, candidate, config), strict=True):
-        shape = shape_of(layer, candidate, tile, config)
-        parts = []
-        for part, cycles in enumerate(part_cycles(candidate.mappings[tile.block], tile, shape, config)):
-            key = (tile.block, tile.columns, part)
-            if portions and (index < 0 or portions[index].key != key):
+        shape, mapping = shape_of(layer, candidate, tile, config), candidate.mappings[tile.block]
+        steps = []
+        for part in parts_of(layer, mapping, tile):
+            if portions and (index < 0 or portions[index][0] != candidate.key(tile, part.number)):
                 index += 1
-            parts.append(Part(cycles, bytes_needed(layer, shape, tile.ends[part]), index))
-        short = max(config.weight_steps - shape.pixels, 0)
-        tiles.append((tuple(parts), short, emptying_cycles(layer, tile, shape, config), complete))
-    words = tuple(-(-one.tiles * tile_bytes // config.memory_bytes) for one in portions)
-    return Work(words, layer.window.size[0] * layer.window.size[1], tuple(tiles))
+            needs = bytes_needed(layer, mapping, shape, part.end)
+            steps.append(Step(conv_cycles(config, part.passes, shape.positions), part.operand, needs, index))
+        short = max(config.weight_steps - shape.positions, 0)
+        tiles.append((tuple(steps), short, emptying_cycles(layer, tile, shape, config), complete))
+    words = tuple(-(-count * tile_bytes // config.memory_bytes) for _, count in portions)
+    window = layer.window.size[0] * layer.window.size[1] * layer.operands
+    return Work(words, window, tuple(tiles))
 
 
-def _play(work: Work, before: Pipeline, arrivals: Arrivals) -> tuple[Pipeline, Arrivals]:
-    """The pipeline behind the layer, and when its output is there."""
+def _play(work: Work, before: Pipeline, arrivals: Sequence[Arrivals]) -> tuple[Pipeline, Arrivals]:
+    """The pipeline behind the layer, and when its output is there; `arrivals` of each operand."""
     pipeline = before.copy()
     made: Arrivals = []
     loaded: list[int] = []
@@ -277,16 +266,17 @@ def _play(work: Work, before: Pipeline, arrivals: Arrivals) -> tuple[Pipeline, A
             free = used[len(loaded) - 2] if len(loaded) >= 2 else 0
             loaded.append(pipeline.load(work.portions[len(loaded)], after=free).done)
 
-    for parts, short, emptying, complete in work.tiles:
-        for index, part in enumerate(parts):
-            after = next(time for have, time in arrivals if have >= part.needs)
+    for steps, short, emptying, complete in work.tiles:
+        for index, step in enumerate(steps):
+            there = arrivals[step.operand]
+            after = there[bisect_left(there, step.needs, key=lambda arrival: arrival[0])][1]
             if work.portions:
-                load(part.portion)
-                after = max(after, loaded[part.portion])
-            done = pipeline.conv(part.cycles, short, index == 0, index == len(parts) - 1, after).done
+                load(step.portion)
+                after = max(after, loaded[step.portion])
+            done = pipeline.conv(step.cycles, short, index == 0, index == len(steps) - 1, after).done
             if work.portions:
-                used[part.portion :] = [done]
-                load(part.portion + 1)
+                used[step.portion :] = [done]
+                load(step.portion + 1)
         done = pipeline.drain(emptying, work.window).done
         if complete > (made[-1][0] if made else 0):
             made.append((complete, done))

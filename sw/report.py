@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from rich.table import Table
-
 from weft.rtl.config import Config
 from weft.rtl.registers import Activity, Unit
 

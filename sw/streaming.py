@@ -33,17 +33,25 @@ class WeightStream:
     ----------
     order : the portions as the program will use them, with their weight tiles (count, R, C).
     tiles : room for them, in tiles; it begins at line 0.
-    base : base register of the image; the portions come first in it.
+    base : base register of the image.
+    start : where in the image the portions begin.
     """
 
     def __init__(
-        self, config: Config, schedule: Schedule, order: Sequence[tuple[Key, NDArray[np.int8]]], tiles: int, base: int
+        self,
+        config: Config,
+        schedule: Schedule,
+        order: Sequence[tuple[Key, NDArray[np.int8]]],
+        tiles: int,
+        base: int,
+        start: int = 0,
     ) -> None:
         self.config = config
         self.schedule = schedule
         self.order = order
         self.half_tiles = tiles // 2
         self.base = base
+        self.start = start
         self.places: dict[Key, Place] = {}
         self.position = 0
         """The next portion to be loaded."""
@@ -92,7 +100,7 @@ class WeightStream:
             tag=key[0],
             space=Space.WEIGHTS,
             base=self.base,
-            offset=self.offsets[key],
+            offset=self.start + self.offsets[key],
             local=half * self.half_tiles * tile_bytes,
             bytes=len(tiles) * tile_bytes,
             rows=1,

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from weft.rtl.config import Config
 
 from .estimate import conv_cycles, drain_cycles
-from .lower import Layer, Window
-from .mapping import Mapping
-
-Span = tuple[int, int]
-"""First index and count."""
+from .layers import Layer, Window
+from .mapping import Mapping, Span
+from .ways import Way, weight_tiles
 
 MORE_CUTS = 6
 """A length is tried in the fewest pieces that fit and in up to this many more."""
@@ -41,6 +39,10 @@ class Tile:
     """Where the parts of a run end that are computed one after the other, as they arrive; mostly there is one part."""
 
 
+Portion = tuple[int, Span, int]
+"""Weights that are used together: of a block, some columns and a part of the runs."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A layer's way through the array. All blocks are cut alike in rows and pixels."""
@@ -54,27 +56,23 @@ class Plan:
     @property
     def weight_tiles(self) -> int:
         """Tiles of weights, all of them."""
-        return sum(mapping.column_tiles * mapping.passes for mapping in self.mappings)
+        return weight_tiles(self.mappings)
+
+    def key(self, tile: Tile, part: int) -> Portion:
+        """What of the weights one part of a tile uses."""
+        return self.mappings[tile.block].shared, tile.columns, part
 
 
-@dataclass(frozen=True)
-class Portion:
-    """Weights that are used together: of a block, some columns and a part of the runs."""
-
-    key: tuple[int, Span, int]
-    """Block, columns, and number of the part."""
-    tiles: int
-
-
-def portions_of(plan: Plan) -> list[Portion]:
-    """The weights in the order of their use; what is used several times in a row comes once."""
-    found: list[Portion] = []
+def portions_of(plan: Plan) -> list[tuple[Portion, int]]:
+    """The weights in the order of their use, and how many tiles they are; what is used several times in a row comes
+    once."""
+    found: list[tuple[Portion, int]] = []
     for tile in plan.tiles:
         mapping = plan.mappings[tile.block]
         for index, chunks in enumerate(mapping.chunks_of(tile.ends)):
-            key = (tile.block, tile.columns, index)
-            if not found or found[-1].key != key:
-                found.append(Portion(key, tile.columns[1] * mapping.kernel_rows * mapping.taps * len(chunks)))
+            key = plan.key(tile, index)
+            if not found or found[-1][0] != key:
+                found.append((key, tile.columns[1] * mapping.kernel_rows * mapping.taps * len(chunks)))
     return found
 
 
@@ -91,81 +89,93 @@ class Shape:
 
     sums_rows: Span
     sums_pixels: Span
-    groups: int
+    positions: int
+    """Cycles of each pass, where weights keep up."""
+    entries: int
+    """Accumulator entries."""
     channels: int
     """Output channels per pixel."""
-
-    @property
-    def pixels(self) -> int:
-        """Pixels, or groups of packed pixels, that each pass takes."""
-        return self.sums_rows[1] * self.groups
 
 
 def shape_of(layer: Layer, plan: Plan, tile: Tile, config: Config) -> Shape:
     """The tile in terms of sums."""
-    return _shape(layer, plan.mappings[tile.block], tile, config)
-
-
-def _shape(layer: Layer, mapping: Mapping, tile: Tile, config: Config) -> Shape:
-    sums_rows = sums_of(layer.window, 0, tile.rows, layer.sums_size[0])
-    sums_pixels = sums_of(layer.window, 1, tile.pixels, layer.sums_size[1])
-    outputs = layer.blocks[tile.block].outputs
+    mapping = plan.mappings[tile.block]
+    rows = sums_of(layer.window, 0, tile.rows, layer.sums_size[0])
+    pixels = sums_of(layer.window, 1, tile.pixels, layer.sums_size[1])
+    outputs = mapping.block.outputs
     if mapping.packed == 1:
         outputs = min(outputs - tile.columns[0] * config.cols, tile.columns[1] * config.cols)
-    return Shape(sums_rows, sums_pixels, mapping.groups(sums_pixels[1]), outputs)
+    entries = mapping.entries(rows[1], pixels[1]) * tile.columns[1] * layer.operands
+    return Shape(rows, pixels, mapping.positions(rows[1], pixels[1]), entries, outputs)
 
 
-def part_cycles(mapping: Mapping, tile: Tile, shape: Shape, config: Config) -> list[int]:
-    """Cycles in the array of each part of a tile."""
+@dataclass(frozen=True)
+class Part:
+    """One CONV of a tile."""
+
+    operand: int
+    number: int
+    """Of the part of the runs."""
+    chunks: range
+    end: int
+    """Of this part of the runs."""
+    passes: int
+
+
+def parts_of(layer: Layer, mapping: Mapping, tile: Tile) -> list[Part]:
+    """The CONVs of a tile: one per part of the runs, for each operand."""
     passes = tile.columns[1] * mapping.kernel_rows * mapping.taps
-    return [conv_cycles(config, passes * len(chunks), shape.pixels) for chunks in mapping.chunks_of(tile.ends)]
+    return [
+        Part(operand, number, chunks, tile.ends[number], passes * len(chunks))
+        for operand in range(layer.operands)
+        for number, chunks in enumerate(mapping.chunks_of(tile.ends))
+    ]
 
 
 def emptying_cycles(layer: Layer, tile: Tile, shape: Shape, config: Config) -> int:
     """Cycles of a tile in the drain."""
-    window = layer.window.size[0] * layer.window.size[1]
+    window = layer.window.size[0] * layer.window.size[1] * layer.operands
     return drain_cycles(config, tile.rows[1] * tile.pixels[1], shape.channels, window)
 
 
 def pass_cycles(layer: Layer, plan: Plan, config: Config) -> int:
     """Cycles that the layer's passes take in the array."""
     return sum(
-        sum(part_cycles(plan.mappings[tile.block], tile, shape_of(layer, plan, tile, config), config))
+        conv_cycles(config, part.passes, shape_of(layer, plan, tile, config).positions)
         for tile in plan.tiles
+        for part in parts_of(layer, plan.mappings[tile.block], tile)
     )
 
 
-def bytes_needed(layer: Layer, shape: Shape, end: int) -> int:
+def bytes_needed(layer: Layer, mapping: Mapping, shape: Shape, end: int) -> int:
     """How much of its dense input a part of a tile reads, whose run ends at `end`: all up to its last row."""
     if layer.product:
         return end
-    last = (shape.sums_rows[0] + shape.sums_rows[1] - 1) * layer.stride[0] - layer.before[0]
-    last += (layer.blocks[0].weights.shape[1] - 1) * layer.dilation[0]
-    rows: int = max(min(last + 1, layer.input_size[0]), 1)
+    first = shape.sums_rows[0] * layer.stride[0] - layer.before[0]
+    stop = first + mapping.rows_read(layer, shape.sums_rows[1])
+    rows: int = max(min(stop, layer.input_size[0]), 1)
     return rows * layer.input_size[1] * layer.input_channels
 
 
 def bytes_finished(layer: Layer, plan: Plan, config: Config) -> list[int]:
-    """Per tile: how much of the dense output is complete after it."""
+    """Per tile: how much of the target is complete after it; nothing before the last where they are not the same."""
     finished = []
-    complete = layer.output_size[0] * layer.output_size[1] * layer.output_channels
+    complete = layer.target_bytes
     for tile in reversed(plan.tiles):
         finished.append(complete)
-        complete = min(complete, _first_byte(layer, tile, config))
+        complete = min(complete, _first_byte(layer, plan, tile, config)) if layer.whole else 0
     return finished[::-1]
 
 
-def _first_byte(layer: Layer, tile: Tile, config: Config) -> int:
+def _first_byte(layer: Layer, plan: Plan, tile: Tile, config: Config) -> int:
     """Where in the dense output the tile's first byte may be, at a row's start or, of a single pixel, at a channel."""
     if layer.output_size == (1, 1):
-        channel: int = layer.blocks[tile.block].first_output + tile.columns[0] * config.cols
+        channel: int = plan.mappings[tile.block].block.first_output + tile.columns[0] * config.cols
         return channel
     return tile.rows[0] * layer.output_size[1] * layer.output_channels
 
 
-def cuts(
-    layer: Layer, chosen: tuple[Mapping, ...], config: Config, portion: int | None = None
-) -> Iterator[tuple[Tile, ...]]:
+def cuts(layer: Layer, chosen: Way, config: Config, portion: int | None = None) -> Iterator[tuple[Tile, ...]]:
     """Ways to cut the layer, all of which fit.
 
     Rows are outermost, so that the first rows are complete early. With `portion` the weights come from memory, at most
@@ -173,33 +183,31 @@ def cuts(
     """
     height, width = layer.output_size
     mapping = chosen[0]
-    step = mapping.packed // layer.window.stride[1] if mapping.packed > 1 else 1
     together = config.accumulators if portion is None else max(portion // mapping.passes, 1)
     for columns in _column_cuts(mapping, height * width == 1, min(together, mapping.column_tiles)):
         most = max(columns)
         ends = [_run_ends(one, most, portion, config) for one in chosen]
-        pixels = _pixels_that_fit(layer, mapping, most, step, config)
-        if pixels is None or not all(ends):
+        if not all(ends):
             continue
-        across = _even(width, -(-width // pixels), step)
-        tall = _rows_that_fit(layer, mapping, most, max(across), config)
         spans = [
             (block, column) for block, one in enumerate(chosen) for column in _spans_within(columns, one.column_tiles)
         ]
         columns_first = portion is not None and all(len(one) == 1 for one in ends)
-        for down in sorted(_pieces(height, tall, len(across) * sum(len(ends[block]) for block, _ in spans))):
-            areas = [(row, pixel) for row in _spans(down) for pixel in _spans(across)]
-            pairs = [(area, span) for area in areas for span in spans]
-            if columns_first:
-                pairs = [(area, span) for span in spans for area in areas]
-            yield tuple(Tile(block, *area, column, ends[block]) for area, (block, column) in pairs)
+        for across in _across(layer, mapping, most, config):
+            tall = _rows_that_fit(layer, mapping, most, max(across), config)
+            for down in sorted(_pieces(height, tall, len(across) * sum(len(ends[block]) for block, _ in spans))):
+                areas = [(row, pixel) for row in _spans(down) for pixel in _spans(across)]
+                pairs = [(area, span) for area in areas for span in spans]
+                if columns_first:
+                    pairs = [(area, span) for span in spans for area in areas]
+                yield tuple(Tile(block, *area, column, ends[block]) for area, (block, column) in pairs)
 
 
 def _run_ends(mapping: Mapping, columns: int, portion: int | None, config: Config) -> tuple[int, ...]:
     """Where a run is cut so that the weights of a part are at most `portion` tiles; () if that is impossible."""
     if portion is None:
         return (mapping.run,)
-    together = min(portion // (columns * mapping.kernel_rows * mapping.taps), mapping.chunks) * config.rows
+    together = min(portion // (columns * mapping.kernel_rows * mapping.taps), mapping.chunks) * mapping.chunk
     return (*range(together, mapping.run, together), mapping.run) if together else ()
 
 
@@ -208,15 +216,29 @@ def _entries(layer: Layer, mapping: Mapping, rows: int, pixels: int, columns: in
     window = layer.window
     sums = min((rows - 1) * window.stride[0] + window.size[0], layer.sums_size[0])
     across = min((pixels - 1) * window.stride[1] + window.size[1], layer.sums_size[1])
-    return sums * mapping.groups(across) * columns
+    return mapping.entries(sums, across) * columns * layer.operands
 
 
-def _pixels_that_fit(layer: Layer, mapping: Mapping, columns: int, step: int, config: Config) -> int | None:
-    """The most output pixels of a row, all of them or a multiple of `step`, that fit with one row of outputs."""
+def _across(layer: Layer, mapping: Mapping, columns: int, config: Config) -> list[list[int]]:
+    """Ways to cut the output pixels of a row: in the fewest pieces, and where a tile should rather be tall, in the
+    fewest of which all rows fit."""
+    height, width = layer.output_size
+    step = mapping.packed // layer.window.stride[1] if mapping.packed > 1 else 1
+    found: list[list[int]] = []
+    for rows in (1, height) if mapping.upright and height > 1 else (1,):
+        pixels = _pixels_that_fit(layer, mapping, rows, columns, step, config)
+        if pixels is not None:
+            cut = _even(width, -(-width // pixels), step)
+            found += [cut] if cut not in found else []
+    return found
+
+
+def _pixels_that_fit(layer: Layer, mapping: Mapping, rows: int, columns: int, step: int, config: Config) -> int | None:
+    """The most output pixels of a row, all of them or a multiple of `step`, that fit with so many rows of outputs."""
     width = layer.output_size[1]
-    if _entries(layer, mapping, 1, width, columns) <= config.accumulators:
+    if _entries(layer, mapping, rows, width, columns) <= config.accumulators:
         return width
-    fitting = [n for n in range(step, width, step) if _entries(layer, mapping, 1, n, columns) <= config.accumulators]
+    fitting = [n for n in range(step, width, step) if _entries(layer, mapping, rows, n, columns) <= config.accumulators]
     return max(fitting, default=None)
 
 

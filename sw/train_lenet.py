@@ -23,7 +23,6 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-
 from weft.sw.datasets import Digits, read_mnist, scikit_digits, to_input
 from weft.sw.errors import UserError
 

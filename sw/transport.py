@@ -6,7 +6,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-
 from weft.rtl.isa import INSTRUCTION_BYTES, decode
 from weft.rtl.registers import Activity, ErrorCause, Status, Unit
 

@@ -355,8 +355,8 @@ async def cycles_of_a_load(dut):
     await bench.issue(whole(Opcode.LOAD, 0x2000))
     accepted, done = bench.accepted["load"][0], bench.done["load"][0]
     assert bench.first_valid["ar"] - accepted == LOAD_TO_ARVALID
-    assert done == bench.handshakes["r"][-1]
-    assert done - bench.first_valid["r"] == words - 1
+    assert done == bench.handshakes["r"][-1] + LoadUnit.DONE_LATENCY
+    assert done - bench.first_valid["r"] == words - 1 + LoadUnit.DONE_LATENCY
 
 
 @limited
@@ -385,7 +385,7 @@ async def outstanding_reads_hide_latency(dut):
     bench = await started(dut, pattern="flowing", latency=40)
     words = CONFIG.scratchpad_bytes // CONFIG.memory_bytes
     await bench.issue(whole(Opcode.LOAD, 0x2000))
-    flowing = bench.done["load"][0] - bench.first_valid["r"] == words - 1
+    flowing = bench.handshakes["r"][-1] - bench.first_valid["r"] == words - 1
     assert flowing == (covered >= 40 + RAM_LATENCY)
 
 

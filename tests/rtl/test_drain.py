@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from weft.rtl import isa
 from weft.rtl.config import Config
-from weft.rtl.drain import Drain, Lane
-from weft.rtl.isa import Rounding
+from weft.rtl.drain import Drain, Lane, latency
+from weft.rtl.isa import Combine, Rounding
 from weft.rtl.parameters import ParameterMemory
 from weft.rtl.registers import Activity
 from weft.rtl.requantize import Requantize
 from weft.rtl.scratchpad import Scratchpad
+from weft.rtl.tables import Tables
 
 from tests.rtl.common import simulate, wrap32
 from tests.rtl.test_requantize import reference as requantize
@@ -19,11 +20,22 @@ from tests.rtl.test_requantize import reference as requantize
 INT_MIN = -(1 << 31)
 READ_LATENCY = 2
 
-# columns, lanes
-SHAPES = [(5, 1), (5, 5), (4, 2), (4, 1), (4, 4), (1, 1), (6, 3), (9, 3), (8, 2)]
+# columns, lanes, tables
+SHAPES = [
+    (5, 1, False),
+    (5, 5, True),
+    (4, 2, False),
+    (4, 1, True),
+    (4, 4, False),
+    (1, 1, False),
+    (6, 3, True),
+    (9, 3, False),
+    (8, 2, False),
+    (8, 2, True),
+]
 
 
-def make(cols, lanes, accumulators=64):
+def make(cols, lanes, accumulators=64, tables=False):
     config = Config(
         rows=4,
         cols=cols,
@@ -31,16 +43,25 @@ def make(cols, lanes, accumulators=64):
         accumulators=accumulators,
         scratchpad_bytes=256,
         parameter_channels=24 * lanes,
+        tables=tables,
     )
     return config, Drain(config)
 
 
 @dataclass
 class World:
-    """What the drain sees: both halves [half, entry, column], and the records by channel."""
+    """What the drain sees: both halves [half, entry, column], the records by channel, and the table space."""
 
     sums: np.ndarray
     records: list[tuple[int, int, int]]
+    tables: bytes
+
+    def look_up_sums(self, operand, sums):
+        table = np.frombuffer(self.tables[: isa.RESULT_TABLE_OFFSET], "<i4").reshape(isa.SUM_TABLES, 256)[operand]
+        return [int(table[value & 0xFF]) for value in sums]
+
+    def look_up_results(self, results):
+        return [self.tables[isa.RESULT_TABLE_OFFSET + value] for value in results]
 
 
 def make_world(random, config):
@@ -58,7 +79,8 @@ def make_world(random, config):
         )
         for _ in range(config.parameter_channels)
     ]
-    return World(wrap32(sums), records)
+    tables = random.integers(-(1 << 23), 1 << 23, isa.SUM_TABLES * 256, dtype="<i4").tobytes() + random.bytes(256)
+    return World(wrap32(sums), records, tables)
 
 
 @dataclass
@@ -73,10 +95,11 @@ def execute(one, config, world, half):
     """isa.DRAIN's loop nest, word for word. A position is a number: entry * columns + column."""
     lanes, cols = config.lanes, config.cols
     expected = Expected()
+    adds = Combine(one.combine) is Combine.ADD
     for py in range(one.rows):
         for px in range(one.pixels):
             for g in range(-(-one.channels // lanes)):
-                value = [INT_MIN] * lanes
+                value = [0 if adds else INT_MIN] * lanes
                 for wy in range(one.window_height):
                     for wx in range(one.window_width):
                         y = one.y0 + py * one.y_stride + wy
@@ -90,18 +113,24 @@ def execute(one, config, world, half):
                         expected.reads.append((entry, column // lanes))
                         if 0 <= y < one.height and 0 <= x < one.width:
                             sums = world.sums[half, entry, column : column + lanes].tolist()
-                            value = [max(pair) for pair in zip(value, sums, strict=True)]
+                            if one.look_up_sums:
+                                sums = world.look_up_sums(min(wx, 1), sums)
+                            pairs = list(zip(value, sums, strict=True))
+                            value = [int(wrap32(sum(pair))) if adds else max(pair) for pair in pairs]
                 count = min(lanes, one.channels - g * lanes)
                 first = (one.parameters + g) * lanes
                 settings = (Rounding(one.rounding), one.zero_point, one.minimum, one.maximum)
                 out = [requantize(value[lane], *world.records[first + lane], *settings) & 0xFF for lane in range(count)]
+                if one.look_up_results:
+                    out = world.look_up_results(out)
                 address = one.address + py * one.row_pitch + px * one.pixel_pitch + g * lanes
                 expected.writes.append((len(expected.reads), address % config.scratchpad_bytes, out))
     return expected
 
 
 def random_drain(random, config, **changes):
-    """A DRAIN with sums packed in columns, windows that reach over the image's edges, and any pitches."""
+    """A DRAIN with sums packed in columns, windows that reach over the image's edges, any pitches, and, where there are
+    tables, look-ups."""
     lanes, cols = config.lanes, config.cols
     while True:
         # Packed pixels lie `spread` columns apart, and so do the columns of a window.
@@ -112,6 +141,9 @@ def random_drain(random, config, **changes):
         low, high = sorted(random.integers(-128, 128, 2).tolist())
         fields = {
             "rounding": int(random.integers(3)),
+            "combine": int(random.integers(2)),
+            "look_up_sums": int(random.integers(1 + config.tables)),
+            "look_up_results": int(random.integers(1 + config.tables)),
             "release": int(random.integers(2)),
             "zero_point": int(random.integers(-128, 128)),
             "minimum": low,
@@ -159,15 +191,28 @@ class Trace:
     activity: list[tuple[Activity, int]] = field(default_factory=list)
 
 
+async def fill(ctx, port, raw, word):
+    """Write the table space, a word per cycle."""
+    ctx.set(port.valid, 1)
+    for offset in range(0, len(raw), word):
+        ctx.set(port.payload.address, offset)
+        ctx.set(port.payload.data, int.from_bytes(raw[offset : offset + word], "little"))
+        assert ctx.get(port.ready)
+        await ctx.tick()
+    ctx.set(port.valid, 0)
+
+
 def run(config, dut, world, program, commits, pauses):
-    """Offer each instruction `pauses` cycles after the one before was accepted; commit one half in each cycle of
-    `commits`. Ends some cycles after the last `done`."""
+    """Fill the tables; then offer each instruction `pauses` cycles after the one before was accepted, and commit one
+    half in each cycle of `commits`. Ends some cycles after the last `done`."""
     trace = Trace()
 
     async def testbench(ctx):
         sums, records = {}, {}
         committed = cycle = 0
         due = pauses[0]
+        if config.tables:
+            await fill(ctx, dut.tables, world.tables, config.memory_bytes)
         while len(trace.done) < len(program) or cycle < trace.done[-1] + 5:
             offered = len(trace.accepted) < len(program) and cycle >= due
             if offered:
@@ -212,7 +257,7 @@ def run(config, dut, world, program, commits, pauses):
     return trace
 
 
-def check(config, world, program, trace):
+def check(config, dut, world, program, trace):
     """Reads, writes, releases and completions of a run, each in its cycle."""
     entry_mask = (1 << (config.accumulators - 1).bit_length()) - 1
     reads, writes = iter(trace.reads), iter(trace.writes)
@@ -224,8 +269,8 @@ def check(config, world, program, trace):
         cycles = [read[0] for read in issued]
         assert cycles == list(range(cycles[0], cycles[0] + len(cycles)))
         for count, address, values in expected.writes:
-            assert next(writes) == (cycles[count - 1] + Drain.LATENCY, address, values)
-        done.append(cycles[-1] + Drain.DONE_LATENCY)
+            assert next(writes) == (cycles[count - 1] + dut.LATENCY, address, values)
+        done.append(cycles[-1] + dut.DONE_LATENCY)
         if one.release:
             releases.append(cycles[-1])
             half ^= 1
@@ -234,23 +279,24 @@ def check(config, world, program, trace):
     assert trace.done == done
 
 
-def test_latencies_add_up():
-    assert READ_LATENCY + Lane.COMBINE + Requantize.LATENCY == Drain.LATENCY == 9
-    assert Drain.DONE_LATENCY == Drain.LATENCY + Scratchpad.WRITE_LATENCY - 1 == 10
+@pytest.mark.parametrize("tables, cycles", [(False, 9), (True, 11)])
+def test_latencies_add_up(tables, cycles):
+    parts = READ_LATENCY + Lane.COMBINE + Requantize.LATENCY + 2 * tables * Tables.LATENCY
+    assert parts == latency(Config(tables=tables)) == cycles
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("cols, lanes", SHAPES)
-def test_random_programs(cols, lanes, seed):
+@pytest.mark.parametrize("cols, lanes, tables", SHAPES)
+def test_random_programs(cols, lanes, tables, seed):
     """Instructions at any distance, halves that are committed late: everything but the waiting is the same."""
-    config, dut = make(cols, lanes, accumulators=64 if seed % 2 else 50)
+    config, dut = make(cols, lanes, 64 if seed % 2 else 50, tables)
     random = np.random.default_rng([cols, lanes, seed])
     world = make_world(random, config)
     program = [random_drain(random, config) for _ in range(6)]
     halves = 1 + sum(one.release for one in program)
     commits = np.cumsum(random.choice([1, 10, 300], halves)).tolist()
     pauses = random.choice([0, 1, 30], len(program)).tolist()
-    check(config, world, program, run(config, dut, world, program, commits, pauses))
+    check(config, dut, world, program, run(config, dut, world, program, commits, pauses))
 
 
 def plain(**changes):
@@ -274,15 +320,16 @@ def plain(**changes):
     return isa.instruction(isa.Opcode.DRAIN, **fields | changes)
 
 
-def test_waiting_instructions_follow_without_a_bubble():
+@pytest.mark.parametrize("tables", [False, True])
+def test_waiting_instructions_follow_without_a_bubble(tables):
     """Single positions, released halves and windows: one read in every cycle, whatever the boundaries are."""
-    config, dut = make(4, 2)
+    config, dut = make(4, 2, tables=tables)
     random = np.random.default_rng(1)
     world = make_world(random, config)
     program = [plain(pixels=1, release=1)] * 3
     program += [random_drain(random, config, release=release) for release in (0, 1, 0, 1)]
     trace = run(config, dut, world, program, [0] * 6, [0] * len(program))
-    check(config, world, program, trace)
+    check(config, dut, world, program, trace)
     cycles = [read[0] for read in trace.reads]
     assert cycles == list(range(1, 1 + len(cycles)))
     assert trace.accepted[0] == 0
@@ -295,7 +342,7 @@ def test_a_window_outside_of_the_image_gives_the_most_negative_sum():
     world.records[:4] = [(INT_MIN, 1 << 30, 1)] * 4
     program = [plain(y0=-1, zero_point=5, channels=4)]
     trace = run(config, dut, world, program, [0], [0])
-    check(config, world, program, trace)
+    check(config, dut, world, program, trace)
     assert [write[2] for write in trace.writes] == [[5] * 4] * 2
 
 
@@ -328,7 +375,7 @@ def test_padded_windows_begin_before_the_first_entry(accumulators):
         )
     ]
     trace = run(config, dut, world, program, [0], [0])
-    check(config, world, program, trace)
+    check(config, dut, world, program, trace)
     image = np.full((height + 2, width + 2, 4), INT_MIN, np.int64)
     image[1:-1, 1:-1] = world.sums[0, : height * width].reshape(height, width, 4)
     settings = (Rounding.DOUBLE, 0, -128, 127)
@@ -344,7 +391,7 @@ def test_strides_and_counts_of_full_width():
     world = make_world(np.random.default_rng(3), config)
     one = plain(rows=300, pixels=1, y0=-128, y_stride=255, height=65535, x0=127, width=65535, pixel_pitch=0)
     program = [one]
-    check(config, world, program, run(config, dut, world, program, [0], [0]))
+    check(config, dut, world, program, run(config, dut, world, program, [0], [0]))
 
 
 def test_activity_and_tag():
@@ -353,14 +400,15 @@ def test_activity_and_tag():
     world = make_world(np.random.default_rng(4), config)
     program = [plain(tag=7, release=1), plain(tag=9)]
     trace = run(config, dut, world, program, [8, 30], [3, 0])
-    check(config, world, program, trace)
+    check(config, dut, world, program, trace)
     assert trace.accepted == [3, 9]
     states = [state for state, _ in trace.activity]
     assert states[:4] == [Activity.IDLE] * 4
     assert states[4:8] == [Activity.WAIT_ARRAY] * 4
     assert states[8:10] == [Activity.BUSY] * 2
     assert states[10:30] == [Activity.WAIT_ARRAY] * 20
-    assert states[30 : trace.done[1] + 1] == [Activity.BUSY] * (2 + Drain.DONE_LATENCY)
+    assert dut.DONE_LATENCY == dut.LATENCY + Scratchpad.WRITE_LATENCY - 1 == 10
+    assert states[30 : trace.done[1] + 1] == [Activity.BUSY] * (2 + dut.DONE_LATENCY)
     assert set(states[trace.done[1] + 1 :]) == {Activity.IDLE}
     assert {tag for _, tag in trace.activity[4:10]} == {7}
     assert {tag for _, tag in trace.activity[10 : trace.done[1] + 1]} == {9}

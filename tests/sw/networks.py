@@ -4,7 +4,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from weft.sim.golden_graph import run_graph
-from weft.sw.graph import AveragePool2D, Clamp, Conv2D, FullyConnected, Graph, MaxPool2D, Reshape, Tensor, verify
+from weft.sw.graph import (
+    Add,
+    AveragePool2D,
+    Clamp,
+    Conv2D,
+    FullyConnected,
+    Graph,
+    Lookup,
+    MaxPool2D,
+    MeanPool2D,
+    Requantize,
+    Reshape,
+    Subtract,
+    Tensor,
+    verify,
+)
 
 
 def evaluate(graph, *inputs):
@@ -154,4 +169,63 @@ def random_network(seed):
         x = build.fully_connected(build.flatten(x), some(1, 40), **build.limits())
         if random.random() < 0.5:
             x = build.fully_connected(x, some(1, 40), **build.limits())
+    return build.graph(*dict.fromkeys([*outputs, x]))
+
+
+def residual_network(seed):
+    """A graph of branches that are added, with depthwise convolutions, means and tables between them."""
+    random = np.random.default_rng(seed)
+    build = Builder(random, rounding=str(random.choice(["onnx", "tflite"])))
+
+    def some(low, high):
+        return int(random.integers(low, high + 1))
+
+    def table(source):
+        values = random.integers(-128, 128, 256, dtype=np.int8)
+        return build.add(Lookup, source, build.tensors[source].shape, table=values)
+
+    x = build.input((1, some(3, 12), some(3, 12), some(1, 20)))
+    other = None
+    outputs = []
+    for _ in range(some(2, 5)):
+        _, height, width, channels = build.tensors[x].shape
+        choice = random.random()
+        if choice < 0.35:
+            kernel = some(1, min(4, height)), some(1, min(4, width))
+            times = some(1, 2) if channels > 1 else 1
+            stride = (some(1, 2), some(1, 2))
+            y = build.conv(x, times * channels, kernel, stride, groups=channels, **build.limits())
+        elif choice < 0.6:
+            y = build.conv(x, channels, (3, 3), padding=(1, 1, 1, 1), **build.limits())
+        elif choice < 0.7:
+            y = table(x)
+        elif choice < 0.8:
+            y = build.add(Requantize, x, build.tensors[x].shape, rounding=build.rounding, **build.limits())
+        elif choice < 0.9:
+            window = (some(1, 3), some(1, 3))
+            padding = tuple(some(0, window[i % 2] // 2) for i in range(4))
+            counts = {"counts_padding": build.rounding == "onnx" and random.random() < 0.5, "rounding": build.rounding}
+            y = build.pool(AveragePool2D, x, window, (some(1, 2), some(1, 2)), padding, **counts, **build.limits())
+        else:
+            y = build.pool(MaxPool2D, x, (2, 2), (1, 1), **build.limits())
+        if build.tensors[y].shape == build.tensors[x].shape:
+            other = x if random.random() < 0.7 else y
+            kind = Add if random.random() < 0.7 else Subtract
+            target = build.tensor(build.tensors[y].shape)
+            inputs = (y, other) if random.random() < 0.5 else (other, y)
+            build.operators.append(
+                kind(f"sum{len(build.operators)}", inputs, target, rounding=build.rounding, **build.limits())
+            )
+            y = target
+        if random.random() < 0.15:
+            outputs.append(y)
+        x = y
+    if random.random() < 0.3:
+        _, height, width, channels = build.tensors[x].shape
+        window = (height, width)
+        factor = {"multiplier": some(1 << 29, (1 << 31) - 1), "shift": -some(3, 8)}
+        x = build.add(MeanPool2D, x, (1, 1, 1, channels), window=window, stride=window, padding=(0, 0, 0, 0), **factor)
+    if random.random() < 0.5:
+        x = build.fully_connected(build.flatten(x), some(1, 30), **build.limits())
+        x = table(x) if random.random() < 0.5 else x
     return build.graph(*dict.fromkeys([*outputs, x]))

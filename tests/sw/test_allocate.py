@@ -5,9 +5,9 @@ import pytest
 from weft.rtl.config import Config
 from weft.sw.allocate import (
     Buffer,
-    ParameterStore,
     WeightStore,
     buffers_of,
+    parameter_lines,
     place,
     predecessors,
     weight_lines,
@@ -107,19 +107,9 @@ def test_too_many_weights():
 
 def test_parameters():
     config = Config(cols=4, lanes=2, memory_width=32)
-    store = ParameterStore(config)
-    assert store.add(np.array([1, -2, 3]), np.array([4, 5, 2**31 - 1]), np.array([-6, 7, 0])) == 0
-    assert store.add(np.array([9]), np.array([1]), np.array([1])) == 2
-    records = np.frombuffer(store.image(), np.uint8).reshape(-1, 16)
-    assert len(records) == 3 * 2
-    assert records[:, :4].copy().view("<i4")[:, 0].tolist() == [1, -2, 3, 0, 9, 0]
-    assert records[:, 4:8].copy().view("<u4")[:, 0].tolist() == [4, 5, 2**31 - 1, 0, 1, 0]
-    assert records[:, 8].view(np.int8).tolist() == [-6, 7, 0, 0, 1, 0]
-
-
-def test_too_many_parameters():
-    store = ParameterStore(Config(cols=4, lanes=2, parameter_channels=4))
-    for _ in range(3):
-        store.add(np.zeros(1), np.zeros(1), np.zeros(1))
-    with pytest.raises(UserError, match="6 channels with padding to whole lanes, 2 more than the 4 parameter channels"):
-        store.image()
+    raw = parameter_lines(np.array([1, -2, 3]), np.array([4, 5, 2**31 - 1]), np.array([-6, 7, 0]), config)
+    records = np.frombuffer(raw, np.uint8).reshape(-1, 16)
+    assert len(records) == 2 * 2
+    assert records[:, :4].copy().view("<i4")[:, 0].tolist() == [1, -2, 3, 0]
+    assert records[:, 4:8].copy().view("<u4")[:, 0].tolist() == [4, 5, 2**31 - 1, 0]
+    assert records[:, 8].view(np.int8).tolist() == [-6, 7, 0, 0]

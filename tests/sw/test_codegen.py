@@ -9,7 +9,8 @@ from weft.rtl.isa import Opcode, Space
 from weft.rtl.registers import Unit
 from weft.sw.allocate import buffers_of, place
 from weft.sw.boundary import split
-from weft.sw.codegen import INPUT_PIECES, LONGEST_LOAD, Code, Pieces, Transfer, generate, setup_program
+from weft.sw.codegen import INPUT_PIECES, LONGEST_LOAD, Pieces, Transfer, generate, setup_program
+from weft.sw.constants import Resident
 from weft.sw.graph import MaxPool2D
 from weft.sw.lower import lower
 from weft.sw.planning import plan
@@ -30,6 +31,7 @@ def generated(build, *outputs, config=CONFIG):
     layers = lower(graph, boundary, config)
     plans = plan(layers, boundary.inputs, config)
     sizes = {name: tensor.size for name, tensor in graph.tensors.items()}
+    sizes |= {layer.target: layer.target_bytes for layer in layers}
     buffers = buffers_of(layers, sizes, boundary.inputs, boundary.outputs)
     addresses = place(buffers, config)
     inputs = [Transfer(name, 0, sizes[name]) for name in boundary.inputs]
@@ -100,7 +102,7 @@ def test_streamed_weights_are_loaded_in_the_run(build):
     y = build.fully_connected(build.input((1, 64)), 80)
     code, _ = generated(build, y, config=CONFIG.replace(weight_tiles=20))
     loads = [one for one in of(code, Opcode.LOAD) if one.space == Space.WEIGHTS.value]
-    assert code.weights == b""
+    assert code.resident[0].content == b""
     assert sum(one.bytes for one in loads) == len(code.streamed) == 80 * CONFIG.weight_line_bytes
     assert {one.tag for one in loads} == {1}
 
@@ -110,17 +112,18 @@ def test_resident_weights_lie_behind_the_streamed_ones(build):
     y = build.fully_connected(build.input((8, 64)), 80)
     z = build.fully_connected(build.flatten(y), 1)
     code, _ = generated(build, z, config=CONFIG.replace(weight_tiles=100))
-    assert code.first_line == 100 - 80
-    assert len(code.weights) == 80 * CONFIG.weight_line_bytes
+    weights = code.resident[0]
+    assert weights.local == (100 - 80) * CONFIG.weight_line_bytes
+    assert len(weights.content) == 80 * CONFIG.weight_line_bytes
 
 
 @pytest.mark.parametrize("size", [100, LONGEST_LOAD + 64])
 def test_setup_loads_all_constants(size):
-    code = Code([], b"", bytes(size), 3, bytes(80), ())
-    loads = setup_program(code, 128, 128 + size, CONFIG)[:-1]
+    resident = (Resident(Space.WEIGHTS, 192, bytes(size)), Resident(Space.PARAMETERS, 0, bytes(80)))
+    loads = setup_program(resident, (128, 128 + size))[:-1]
     weights = [one for one in loads if one.space == Space.WEIGHTS.value]
     assert sum(one.bytes for one in weights) == size
-    assert (weights[0].offset, weights[0].local) == (128, 3 * CONFIG.weight_line_bytes)
+    assert (weights[0].offset, weights[0].local) == (128, 192)
     assert [(one.offset, one.local, one.bytes) for one in loads if one.space == Space.PARAMETERS.value] == [
         (128 + size, 0, 80)
     ]

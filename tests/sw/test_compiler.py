@@ -13,7 +13,7 @@ from weft.sw.onnx_reader import read_onnx
 from weft.sw.program import Program
 
 from tests.configurations import CONFIGURATIONS
-from tests.sw.networks import Builder, evaluate, random_network
+from tests.sw.networks import Builder, evaluate, random_network, residual_network
 from tests.sw.onnx_models import Model, run_onnxruntime
 
 LENET = Path(__file__).parents[2] / "sw" / "models" / "lenet5.onnx"
@@ -45,6 +45,25 @@ def test_random_networks(name, seed):
         check(random_network(seed), config, seed)
     except UserError as error:
         assert "weight tiles at once" in str(error) or "accumulators" in str(error)  # noqa: PT017
+        assert seed % 2
+
+
+@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("name", [name for name, config in CONFIGURATIONS.items() if config.tables])
+def test_residual_networks(name, seed):
+    # Few parameters, too, so that they are loaded in the run.
+    config = CONFIGURATIONS[name]
+    if seed % 2:
+        changes = {
+            "accumulators": 64,
+            "weight_tiles": config.weight_tiles // 4,
+            "parameter_channels": 40 * config.lanes,
+        }
+        config = config.replace(**changes, depthwise=seed % 4 == 1)
+    try:
+        check(residual_network(seed), config, seed)
+    except UserError as error:
+        assert "weight tiles at once" in str(error)  # noqa: PT017
         assert seed % 2
 
 
@@ -129,7 +148,7 @@ def test_uint8_model_of_three_axes():
     "changes, sentence",
     [
         ({"scratchpad_bytes": 1024}, "the activations need 1960 bytes of scratchpad at once, 936 more than the 1024"),
-        ({"parameter_channels": 64}, "the layers have 236 channels with padding to whole lanes, 172 more than the 64"),
+        ({"parameter_channels": 64}, "'/fc1/Gemm' has 120 channels with padding to whole lanes, 56 more than the 64"),
         ({"accumulators": 2}, "conv+max pool '/conv1/Conv' needs more than the 2 accumulators of the configuration"),
         ({"weight_tiles": 8}, "conv+max pool '/conv1/Conv' needs 5 weight tiles at once while as many are loaded"),
     ],

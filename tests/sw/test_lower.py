@@ -7,8 +7,10 @@ from weft.rtl.isa import Rounding
 from weft.sim import golden
 from weft.sw.boundary import split
 from weft.sw.errors import UserError
-from weft.sw.graph import AveragePool2D, Clamp, MaxPool2D, Requantize
-from weft.sw.lower import Window, blocks_of, fold_zero_point, lower
+from weft.sw.graph import Add, AveragePool2D, Clamp, Lookup, MaxPool2D, MeanPool2D, Requantize
+from weft.sw.layers import Place, Window, block_weights, blocks_of
+from weft.sw.lower import lower
+from weft.sw.lower_linear import fold_zero_point
 
 from tests.sw.networks import Builder
 
@@ -66,29 +68,6 @@ def test_rows_of_a_product_are_pixels(build):
     assert not layer.product
 
 
-def test_groups_share_the_array():
-    weights = np.random.default_rng(0).integers(1, 100, (12, 3, 3, 2), dtype=np.int8)
-    blocks = blocks_of(weights, 6, CONFIG)
-    # Of 8 rows and columns, 4 groups of 2 inputs and 2 outputs take all; the 2 left are a block of their own.
-    assert [(one.first_input, one.first_output, one.inputs, one.outputs) for one in blocks] == [
-        (0, 0, 8, 8),
-        (8, 8, 4, 4),
-    ]
-    for block in blocks:
-        for output in range(block.outputs):
-            first = output // 2 * 2
-            own = weights[block.first_output + output]
-            np.testing.assert_array_equal(block.weights[output, :, :, first : first + 2], own)
-            assert np.count_nonzero(block.weights[output]) == own.size
-
-
-def test_one_group_is_one_block():
-    weights = np.ones((20, 3, 3, 30), np.int8)
-    (block,) = blocks_of(weights, 1, CONFIG)
-    assert block.weights is not weights
-    np.testing.assert_array_equal(block.weights, weights)
-
-
 def test_pool_behind_conv_shares_its_drain(build):
     y = build.conv(build.input((1, 8, 8, 3)), 4, (3, 3))
     y = build.pool(MaxPool2D, y, (3, 2), (2, 2), (1, 0, 0, 1))
@@ -116,12 +95,13 @@ def test_pool_stays_alone(build, case):
     )
 
 
-def test_identity_layers_pass_values_on(build):
-    x = build.input((1, 4, 4, 20))
-    (layer,) = lowered(build, build.add(Clamp, x, (1, 4, 4, 20), True, minimum=-3, maximum=3))
-    assert layer.exact
-    assert [block.inputs for block in layer.blocks] == [8, 8, 4]
-    assert all(np.array_equal(block.weights[:, 0, 0], np.eye(block.inputs)) for block in layer.blocks)
+def test_functions_of_single_values_forget_the_shape(build):
+    x = build.input((1, 3, 5, 20))
+    (layer,) = lowered(build, build.add(Clamp, x, (1, 3, 5, 20), True, minimum=-3, maximum=3))
+    assert layer.passes_values
+    # 300 values as 50 pixels of 6 channels: none of 7 or 8 divides them.
+    assert (layer.input_channels, layer.output_channels, layer.input_size[0] * layer.input_size[1]) == (6, 6, 50)
+    assert (layer.minimum, layer.maximum) == (-3, 3)
 
 
 def test_tflite_average_has_its_own_rounding():
@@ -130,17 +110,34 @@ def test_tflite_average_has_its_own_rounding():
     y = build.pool(AveragePool2D, x, (3, 3), (3, 3), counts_padding=False, rounding="tflite")
     (layer,) = lowered(build, y)
     assert layer.rounding is Rounding.HALF_AWAY
-    assert not layer.exact
+    assert not layer.passes_values
     assert not layer.bias.any()
 
 
-def test_averages_over_uncounted_padding_are_refused(build):
+def test_averages_over_uncounted_padding_have_an_area_per_count(build):
     x = build.input((1, 6, 6, 3))
-    y = build.pool(AveragePool2D, x, (3, 3), (3, 3), (1, 1, 1, 1), counts_padding=False, rounding="onnx")
-    assert refusal(build, y) == (
-        "test: AveragePool2D 'averagepool2d0' has windows that reach into padding which is not counted, "
-        "supported are whole windows"
-    )
+    y = build.pool(AveragePool2D, x, (3, 3), (2, 2), (1, 1, 1, 1), counts_padding=False, rounding="onnx")
+    layers = lowered(build, y)
+    # The first row and column have two cells of three; the last window ends with the image.
+    assert [(layer.place.origin, layer.output_size) for layer in layers] == [
+        ((0, 0), (1, 1)),
+        ((0, 1), (1, 2)),
+        ((1, 0), (2, 1)),
+        ((1, 1), (2, 2)),
+    ]
+    assert {layer.place.size for layer in layers} == {(3, 3)}
+    assert [layer.before for layer in layers] == [(1, 1), (1, -1), (-1, 1), (-1, -1)]
+    assert not any(layer.whole for layer in layers)
+    small, *_, large = (layer.multiplier[0] * 2.0 ** (layer.shift[0] - 31) for layer in layers)
+    assert small / large == pytest.approx(9 / 4)
+
+
+def test_counted_padding_makes_one_area(build):
+    x = build.input((1, 6, 6, 3))
+    y = build.pool(AveragePool2D, x, (3, 3), (2, 2), (1, 1, 1, 1), counts_padding=True, rounding="onnx")
+    (layer,) = lowered(build, y)
+    assert layer.whole
+    assert layer.before == (1, 1)
 
 
 def test_uint8_on_the_device_is_refused(build):
@@ -173,3 +170,126 @@ def test_requantize_without_a_factor_is_refused(build):
     y = build.add(Requantize, x, (1, 4), rounding="onnx")
     build.tensors[y] = type(build.tensors[y])(y, (1, 4), "int8", float(np.float32(scale) * np.float32(2)), 0)
     assert "has scales whose quotient makes ties" in refusal(build, y)
+
+
+DEPTHWISE = CONFIG.replace(depthwise=True, tables=True)
+
+
+def test_several_outputs_per_channel_are_copied_first(build):
+    y = build.conv(build.input((1, 9, 9, 8)), 16, (3, 3), groups=8)
+    copy, layer = lowered(build, y, config=DEPTHWISE)
+    assert (copy.op, copy.input_channels, copy.output_channels, copy.groups) == ("copy", 8, 16, 8)
+    assert (layer.sources, layer.input_channels, layer.groups) == ((copy.target,), 16, 16)
+    assert [one.op for one in lowered(build, y)] == ["depthwise conv"]
+
+
+def test_one_channel_with_several_outputs_is_dense(build):
+    (layer,) = lowered(build, build.conv(build.input((1, 9, 9, 1)), 8, (3, 3), groups=1), config=DEPTHWISE)
+    assert layer.op == "conv"
+
+
+def test_a_sum_has_a_table_per_operand(build):
+    a, b = build.input((1, 4, 4, 6)), build.input((1, 4, 4, 6))
+    target = build.tensor((1, 4, 4, 6))
+    build.operators.append(Add("add", (a, b), target, minimum=-100))
+    (layer,) = lowered(build, target, config=DEPTHWISE)
+    assert (layer.op, layer.sources, layer.operands, layer.rounding) == ("add", (a, b), 2, Rounding.DOUBLE)
+    assert layer.sum_tables.shape == (2, 256)
+    # Value x is at x + 128, and the zero point adds nothing.
+    assert layer.sum_tables[0, build.tensors[a].zero_point + 128] == 0
+    assert (layer.zero_point, layer.minimum) == (build.tensors[target].zero_point, -100)
+
+
+def test_sums_take_tables(build):
+    a, target = build.input((1, 4)), build.tensor((1, 4))
+    build.operators.append(Add("add", (a, a), target))
+    assert refusal(build, target) == (
+        "test: Add 'add' takes look-up tables, which the configuration does not have (tables = false)"
+    )
+
+
+def test_sums_of_different_shapes_are_refused(build):
+    a, b = build.input((1, 2, 4)), build.input((1, 1, 4))
+    target = build.tensor((1, 2, 4))
+    build.operators.append(Add("add", (a, b), target))
+    with pytest.raises(UserError, match=r"adds \(1, 2, 4\) and \(1, 1, 4\), supported are two tensors of one shape"):
+        lowered(build, target, config=DEPTHWISE)
+
+
+def table(random):
+    return random.integers(-128, 128, 256, dtype=np.int8)
+
+
+def test_a_table_behind_a_conv_shares_its_drain(build):
+    y = build.conv(build.input((1, 8, 8, 3)), 4, (3, 3))
+    values = table(build.random)
+    (layer,) = lowered(build, build.add(Lookup, y, (1, 6, 6, 4), table=values), config=DEPTHWISE)
+    assert layer.op == "conv+lookup"
+    np.testing.assert_array_equal(layer.result_table, values)
+
+
+def test_tables_behind_each_other_are_one(build):
+    x = build.input((1, 30))
+    first, second = table(build.random), table(build.random)
+    y = build.add(Lookup, build.add(Lookup, x, (1, 30), table=first), (1, 30), table=second)
+    (layer,) = lowered(build, y, config=DEPTHWISE)
+    np.testing.assert_array_equal(layer.result_table, second[first.astype(int) + 128])
+
+
+@pytest.mark.parametrize("rises", [True, False])
+def test_a_pool_behind_a_table_shares_the_drain_only_if_the_table_rises(build, rises):
+    values = np.sort(table(build.random))
+    y = build.conv(build.input((1, 8, 8, 3)), 4, (3, 3))
+    y = build.add(Lookup, y, (1, 6, 6, 4), table=values if rises else values[::-1])
+    y = build.pool(MaxPool2D, y, (2, 2), (2, 2))
+    ops = [layer.op for layer in lowered(build, y, config=DEPTHWISE)]
+    assert ops == (["conv+lookup+max pool"] if rises else ["conv+lookup", "max pool"])
+
+
+def test_a_pool_that_changes_the_scale_is_a_table_behind_it(build):
+    """Two roundings: to the scale of the pool, and then to the other one."""
+    y = build.pool(MaxPool2D, build.conv(build.input((1, 8, 8, 3)), 4, (3, 3)), (2, 2), (2, 2))
+    z = build.add(Requantize, y, build.tensors[y].shape, rounding="onnx")
+    (layer,) = lowered(build, z, config=DEPTHWISE)
+    assert layer.op == "conv+max pool+requantize"
+    assert layer.zero_point == build.tensors[y].zero_point
+    assert layer.result_table is not None
+
+
+def test_results_that_others_read_are_kept(build):
+    y = build.conv(build.input((1, 8, 8, 3)), 4, (3, 3))
+    z = build.add(Lookup, y, (1, 6, 6, 4), table=table(build.random))
+    assert [layer.op for layer in lowered(build, y, z, config=DEPTHWISE)] == ["conv", "lookup"]
+
+
+def test_a_mean_of_values_is_one_depthwise_layer(build):
+    x = build.input((1, 5, 7, 12))
+    y = build.add(
+        MeanPool2D, x, (1, 1, 1, 12), window=(5, 7), stride=(5, 7), padding=(0, 0, 0, 0), multiplier=1 << 30, shift=-4
+    )
+    (layer,) = lowered(build, y, config=DEPTHWISE)
+    assert (layer.op, layer.groups, layer.rounding) == ("mean", 12, Rounding.DOUBLE)
+    assert layer.bias.tolist() == [-35 * build.tensors[x].zero_point] * 12
+
+
+def test_groups_in_blocks():
+    build = Builder(np.random.default_rng(0))
+    (layer,) = lowered(build, build.conv(build.input((1, 5, 5, 12)), 12, (3, 3), groups=6))
+    blocks = blocks_of(layer, 4)
+    assert [(one.first_input, one.first_output, one.inputs, one.outputs) for one in blocks] == [
+        (0, 0, 8, 8),
+        (8, 8, 4, 4),
+    ]
+    for block in blocks:
+        dense = block_weights(layer, block)
+        for output in range(block.outputs):
+            first = output // 2 * 2
+            own = layer.weights[block.first_output + output]
+            np.testing.assert_array_equal(dense[output, :, :, first : first + 2], own)
+            assert np.count_nonzero(dense[output]) == np.count_nonzero(own)
+
+
+def test_results_fill_their_target(build):
+    (layer,) = lowered(build, build.conv(build.input((1, 7, 9, 3)), 5, (3, 3)))
+    assert layer.place == Place((5, 7), 5)
+    assert (layer.target_bytes, layer.input_bytes) == (5 * 7 * 5, 7 * 9 * 3)

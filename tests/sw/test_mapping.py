@@ -6,8 +6,10 @@ from weft.rtl.config import Config
 from weft.sim import golden
 from weft.sw.boundary import split
 from weft.sw.graph import MaxPool2D
+from weft.sw.layers import blocks_of
 from weft.sw.lower import lower
-from weft.sw.mapping import column_weights, mappings, packings
+from weft.sw.mapping import dense_mappings, packings
+from weft.sw.ways import ways
 
 from tests.sw.networks import Builder
 
@@ -24,8 +26,13 @@ def layer_of(config, shape, outputs, kernel, stride=(1, 1), dilation=(1, 1), gro
 
 
 def best(layer, config):
-    found = mappings(layer, layer.blocks[0], config)
-    return min(mapping.cycles(*layer.sums_size) for mapping in found)
+    return min(mapping.cycles(*layer.sums_size) for mapping in mappings(layer, config))
+
+
+def mappings(layer, config):
+    """Those of a layer that is one block."""
+    (block,) = blocks_of(layer, layer.groups)
+    return dense_mappings(layer, block, 0, config)
 
 
 @pytest.mark.parametrize(
@@ -49,27 +56,31 @@ def test_lenet_takes_as_many_passes_as_the_design_promises(shape, outputs, kerne
 
 def test_a_run_takes_fewer_passes_than_taps():
     layer = layer_of(SQUARE, (1, 6, 6, 3), 8, (3, 3))
-    taps, run = mappings(layer, layer.blocks[0], SQUARE)[:2]
+    taps, run = mappings(layer, SQUARE)[:2]
     assert (taps.passes, run.passes) == (9, 3 * 2)
 
 
 def test_dilation_is_a_run_with_gaps_or_taps():
     layer = layer_of(SQUARE, (1, 9, 9, 8), 8, (3, 3), dilation=(1, 3))
-    taps, run = mappings(layer, layer.blocks[0], SQUARE)[:2]
+    taps, run = mappings(layer, SQUARE)[:2]
     assert (taps.passes, run.passes) == (9, 3 * 7)
 
 
 def test_a_slice_of_the_channels_has_taps_only():
     layer = layer_of(SQUARE, (1, 6, 6, 16), 16, (3, 3), groups=2)
-    assert len(layer.blocks) == 2
-    (taps,) = mappings(layer, layer.blocks[1], SQUARE)
-    assert taps.passes == 9
+    sliced = next(way for way in ways(layer, SQUARE) if len(way) == 2)
+    assert [mapping.passes for mapping in sliced] == [9, 9]
+
+
+def test_groups_of_few_channels_are_runs_together():
+    layer = layer_of(SQUARE, (1, 6, 6, 4), 16, (3, 3), groups=2)
+    assert min(sum(one.cycles(4, 4) for one in way) for way in ways(layer, SQUARE)) == 3 * 2 * 2 * 16
 
 
 def test_packed_pixels_stay_on_lane_boundaries():
     config = SQUARE.replace(lanes=4)
     layer = layer_of(config, (1, 6, 12, 1), 6, (3, 3))
-    assert {mapping.pitch for mapping in mappings(layer, layer.blocks[0], config) if mapping.packed > 1} == {8}
+    assert {mapping.pitch for mapping in mappings(layer, config) if mapping.packed > 1} == {8}
 
 
 @pytest.mark.parametrize(
@@ -122,15 +133,14 @@ def test_every_mapping_computes_the_convolution(seed, rows, cols, lanes):
     shape = (1, *random.integers(7, 12, 2).tolist(), int(random.integers(1, 6)))
     layer = layer_of(config, shape, int(random.integers(1, 8)), kernel, stride, dilation)
     x = random.integers(-128, 128, shape, dtype=np.int8)
-    weights = layer.blocks[0].weights
-    wanted = golden.conv2d(x, weights, 0, stride, dilation=dilation)[0]
-    for mapping in mappings(layer, layer.blocks[0], config):
-        columns = column_weights(layer, layer.blocks[0], mapping, config)
+    wanted = golden.conv2d(x, layer.weights, 0, stride, dilation=dilation)[0]
+    for mapping in mappings(layer, config):
+        columns = mapping.weights(layer, config)
         np.testing.assert_array_equal(computed(layer, mapping, columns, x), wanted)
 
 
 def test_parts_of_a_run():
     layer = layer_of(SQUARE, (1, 1, 1, 30), 8, (1, 1))
-    mapping = mappings(layer, layer.blocks[0], SQUARE)[0]
+    mapping = mappings(layer, SQUARE)[0]
     assert mapping.chunks_of((30,)) == [range(0, 4)]
     assert mapping.chunks_of((8, 24, 30)) == [range(0, 1), range(1, 3), range(3, 4)]

@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_streamed(lenet, tiles):
     streamed = [one for one in plans if one.streamed]
     room = tiles - sum(one.weight_tiles for one in plans if not one.streamed)
     assert streamed
-    assert max(portion.tiles for one in streamed for portion in portions_of(one)) <= room // 2
+    assert max(count for one in streamed for _, count in portions_of(one)) <= room // 2
 
 
 def test_tiles_fit_into_the_accumulator(lenet):
@@ -106,7 +106,7 @@ def test_tiles_fit_into_the_accumulator(lenet):
     layers = lower(graph, boundary, config)
     for layer, one in zip(layers, plan(layers, boundary.inputs, config), strict=True):
         for tile in one.tiles:
-            assert shape_of(layer, one, tile, config).pixels * tile.columns[1] <= 30
+            assert shape_of(layer, one, tile, config).entries <= 30
 
 
 def test_no_room_for_a_window():

@@ -7,8 +7,9 @@ import pytest
 from weft.rtl.config import Config
 from weft.sw.boundary import split
 from weft.sw.graph import MaxPool2D
-from weft.sw.lower import Window, lower
-from weft.sw.mapping import mappings
+from weft.sw.layers import Window, blocks_of
+from weft.sw.lower import lower
+from weft.sw.mapping import dense_mappings
 from weft.sw.tiling import (
     Plan,
     Tile,
@@ -16,12 +17,13 @@ from weft.sw.tiling import (
     bytes_needed,
     cuts,
     emptying_cycles,
-    part_cycles,
+    parts_of,
     pass_cycles,
     portions_of,
     shape_of,
     sums_of,
 )
+from weft.sw.ways import ways as ways_of
 
 from tests.sw.networks import Builder, random_network
 
@@ -57,30 +59,39 @@ def test_sums_of(window, outputs, wanted):
 
 def ways(layer, config, portion=None):
     """All plans of all mappings."""
-    choices = [tuple(mappings(layer, block, config)[0] for block in layer.blocks)]
-    if len(layer.blocks) == 1:
-        choices = [(one,) for one in mappings(layer, layer.blocks[0], config)]
-    return [Plan(way, tiles, portion is not None) for way in choices for tiles in cuts(layer, way, config, portion)]
+    return [
+        Plan(way, tiles, portion is not None)
+        for way in ways_of(layer, config)
+        for tiles in cuts(layer, way, config, portion)
+    ]
 
 
+def mappings(layer, config):
+    """The dense ones of a layer that is one block."""
+    (block,) = blocks_of(layer, layer.groups)
+    return dense_mappings(layer, block, 0, config)
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
 @pytest.mark.parametrize("portion", [None, 8])
 @pytest.mark.parametrize("seed", range(12))
-def test_every_cut_covers_every_output_once_and_fits(seed, portion):
-    for layer in layers_of(random_network(seed)):
-        plans = ways(layer, CONFIG, portion)
+def test_every_cut_covers_every_output_once_and_fits(seed, portion, depthwise):
+    config = CONFIG.replace(depthwise=depthwise)
+    for layer in layers_of(random_network(seed), config):
+        plans = ways(layer, config, portion)
         assert plans or portion is not None
         for plan in plans[:: max(len(plans) // 20, 1)]:
             covered = np.zeros((*layer.output_size, layer.output_channels), int)
             for tile in plan.tiles:
-                shape = shape_of(layer, plan, tile, CONFIG)
-                assert shape.pixels * tile.columns[1] <= CONFIG.accumulators
-                first = layer.blocks[tile.block].first_output + tile.columns[0] * CONFIG.cols
+                shape = shape_of(layer, plan, tile, config)
+                assert shape.entries <= config.accumulators
+                first = plan.mappings[tile.block].block.first_output + tile.columns[0] * config.cols
                 covered[
                     tile.rows[0] : sum(tile.rows), tile.pixels[0] : sum(tile.pixels), first : first + shape.channels
                 ] += 1
             assert np.all(covered == 1)
             if portion is not None:
-                assert max(one.tiles for one in portions_of(plan)) <= portion
+                assert max(count for _, count in portions_of(plan)) <= portion
 
 
 def test_rows_come_first_unless_weights_are_streamed():
@@ -107,14 +118,14 @@ def test_no_way_without_room_for_one_window():
 
 def test_cycles():
     layer = conv(pool=((2, 2), (2, 2)))
-    mapping = mappings(layer, layer.blocks[0], CONFIG)[1]
+    mapping = mappings(layer, CONFIG)[1]
     assert (mapping.packed, mapping.passes, mapping.column_tiles) == (1, 9, 2)
     tile = Tile(0, (0, 2), (0, 5), (0, 1), (mapping.run,))
     plan = Plan((mapping,), (tile,))
     shape = shape_of(layer, plan, tile, CONFIG)
-    assert (shape.sums_rows, shape.pixels, shape.channels) == ((0, 4), 40, 4)
-    assert part_cycles(mapping, tile, shape, CONFIG) == [9 * 40]
-    assert part_cycles(mapping, replace(tile, ends=(4, 9)), shape, CONFIG) == [3 * 40, 6 * 40]
+    assert (shape.sums_rows, shape.positions, shape.entries, shape.channels) == ((0, 4), 40, 40, 4)
+    assert [part.passes for part in parts_of(layer, mapping, tile)] == [9]
+    assert [part.passes for part in parts_of(layer, mapping, replace(tile, ends=(4, 9)))] == [3, 6]
     assert emptying_cycles(layer, tile, shape, CONFIG) == 2 * 5 * 2 * 4
     assert pass_cycles(layer, Plan((mapping,), (tile, tile)), CONFIG) == 2 * 9 * 40
 
@@ -131,18 +142,18 @@ def test_what_a_tile_needs_of_its_input():
     row = 12 * 3
     for rows, wanted in (((0, 1), 4), ((1, 1), 6), ((4, 1), 12)):
         tile = replace(plan.tiles[0], rows=rows)
-        assert bytes_needed(layer, shape_of(layer, plan, tile, CONFIG), tile.ends[-1]) == wanted * row
+        assert bytes_needed(layer, plan.mappings[0], shape_of(layer, plan, tile, CONFIG), tile.ends[-1]) == wanted * row
 
 
 def test_a_part_of_a_product_needs_a_part_of_its_input():
     layer = conv(shape=(1, 1, 1, 30), kernel=(1, 1))
     (plan, *_) = ways(layer, CONFIG)
-    assert bytes_needed(layer, shape_of(layer, plan, plan.tiles[0], CONFIG), 12) == 12
+    assert bytes_needed(layer, plan.mappings[0], shape_of(layer, plan, plan.tiles[0], CONFIG), 12) == 12
 
 
 def test_what_is_finished_after_a_tile():
     layer = conv()
-    mapping = mappings(layer, layer.blocks[0], CONFIG)[0]
+    mapping = mappings(layer, CONFIG)[0]
     spans = [((0, 4), (0, 1)), ((0, 4), (1, 1)), ((4, 6), (0, 1)), ((4, 6), (1, 1))]
     rows_first = Plan((mapping,), tuple(Tile(0, rows, (0, 10), columns, (mapping.run,)) for rows, columns in spans))
     assert bytes_finished(layer, rows_first, CONFIG) == [0, 240, 240, 600]
@@ -152,6 +163,6 @@ def test_what_is_finished_after_a_tile():
 
 def test_a_product_finishes_channel_by_channel():
     layer = conv(shape=(1, 1, 1, 30), outputs=11, kernel=(1, 1))
-    mapping = mappings(layer, layer.blocks[0], CONFIG)[0]
+    mapping = mappings(layer, CONFIG)[0]
     tiles = tuple(Tile(0, (0, 1), (0, 1), columns, (30,)) for columns in ((0, 1), (1, 2)))
     assert bytes_finished(layer, Plan((mapping,), tiles), CONFIG) == [4, 11]

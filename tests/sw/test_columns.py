@@ -1,0 +1,74 @@
+"""Every way down the columns computes the convolution, whatever its tiles."""
+
+import numpy as np
+import pytest
+from weft.rtl.config import Config
+from weft.rtl.isa import Mode, Opcode, disassemble
+from weft.sim.transports import MachineTransport
+from weft.sw import compiler
+from weft.sw.boundary import split
+from weft.sw.columns import Columns, X, Y
+from weft.sw.driver import Device
+from weft.sw.graph import MaxPool2D
+from weft.sw.lower import lower
+from weft.sw.tiling import Plan, cuts
+from weft.sw.ways import ways
+
+from tests.sw.networks import Builder, evaluate
+
+CONFIG = Config(
+    rows=4, cols=6, weight_rows=2, lanes=2, depthwise=True, tables=True, accumulators=60, parameter_channels=64
+)
+
+
+def plans_of(graph, config):
+    """Plans down the columns of a graph of one layer: of each way, three ways to cut it."""
+    boundary = split(graph)
+    (layer,) = lower(graph, boundary, config)
+    for way in ways(layer, config):
+        if isinstance(way[0], Columns):
+            found = list(cuts(layer, way, config))
+            for index in sorted({0, len(found) // 2, len(found) - 1}):
+                yield Plan(way, found[index])
+
+
+def random_graph(seed):
+    random = np.random.default_rng(seed)
+    build = Builder(random, rounding=str(random.choice(["onnx", "tflite"])))
+    channels = int(random.integers(2, 15))
+    kernel, stride, dilation = (tuple(random.integers(1, high, 2).tolist()) for high in (7, 4, 4))
+    padding = tuple(random.integers(0, 3, 4).tolist())
+    size = [
+        int(random.integers(max((kernel[i] - 1) * dilation[i] + 1 - padding[i] - padding[i + 2], 1), 18))
+        if (kernel[i] - 1) * dilation[i] + 1 - padding[i] - padding[i + 2] < 17
+        else (kernel[i] - 1) * dilation[i] + 1
+        for i in range(2)
+    ]
+    x = build.input((1, *size, channels))
+    y = build.conv(x, channels, kernel, stride, padding, dilation, channels, **build.limits())
+    if random.random() < 0.3 and min(build.tensors[y].shape[1:3]) > 1:
+        y = build.pool(MaxPool2D, y, (2, 2), (1, 2))
+    return build.graph(y)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_way_computes_the_convolution(seed, monkeypatch):
+    graph = random_graph(seed)
+    random = np.random.default_rng(seed)
+    x = random.integers(-128, 128, graph.tensors[graph.inputs[0]].shape, dtype=np.int8)
+    (wanted,) = evaluate(graph, x)
+    axes = set()
+    for plan in plans_of(graph, CONFIG):
+        monkeypatch.setattr(compiler, "plan", lambda *_, plan=plan: (plan,))
+        program = compiler.compile_graph(graph, CONFIG)
+        convs = [one for one in disassemble(program.image[program.run :]) if one.opcode is Opcode.CONV]
+        assert {one.mode for one in convs} == {Mode.COLUMNS.value}
+        # What LayerInfo states is what the instructions ask for.
+        issued = sum(
+            one.ky_count * one.kx_count * max(one.ox_count * one.oy_count, CONFIG.weight_steps) for one in convs
+        )
+        assert issued == program.layers[0].passes
+        found = Device(MachineTransport(CONFIG, 1 << 20, seed)).run(program, x).outputs
+        np.testing.assert_array_equal(next(iter(found.values())), wanted)
+        axes.add(plan.mappings[0].axis)
+    assert axes == {X, Y}

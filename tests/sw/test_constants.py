@@ -34,7 +34,7 @@ def test_parameters_that_fit_are_loaded_once():
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("make", [random_network, residual_network])
 def test_little_room_changes_no_result(make, seed):
-    """The same network with parameters for one layer at a time gives the same bytes, in whatever order units take turns."""
+    """The same network with parameters for one layer at a time gives the same bytes, in any order of the units."""
     graph = make(seed)
     wide = load_config(preset="small")
     roomy = compile_graph(graph, wide)

@@ -43,9 +43,10 @@ def test_tflite_sums_are_exact(kind, reference, scales, seed):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("scales", SCALES)
+@pytest.mark.parametrize("scales", [(0.0213, 0.0347, 0.0419), (0.5, 0.001, 0.3), (0.0071, 0.0071, 0.0071)])
 def test_onnx_sums_round_the_real_sum(scales, seed):
-    """Within one step of float32's own rounding, and equal in more than 999 of 1,000 pairs."""
+    """Within one step of float32's own rounding, and equal in more than 999 of 1,000 pairs; scales in a simple ratio,
+    as 1/2 and 3/4, would make ties that float32 breaks by its own errors."""
     a, b, target = tensors(scales, seed)
     operator = Add("sum", ("a", "b"), "c", rounding=ONNX)
     real = [(np.float32(VALUES - one.zero_point) * np.float32(one.scale)) for one in (a, b)]

@@ -231,12 +231,13 @@ async def failing(bench: Bench, sample: int, opcode: Opcode, port: Any, name: st
     run, _ = CASE["run"].tolist()
     await bench.begin(run, bases)
     await bench.end(Status.ERROR)
-    assert await bench.read("ERROR") == error
     hit = [row for row in moved if row.start // size * size <= fault < row.stop]
-    assert await bench.read("ERROR_ADDRESS") == hit[0].start
     # A start is ignored until the error is dealt with.
-    await bench.write("CONTROL", ENABLE | 1 << Control.START)
-    assert await bench.read("STATUS") == 1 << Status.ERROR
+    for start_bit in (0, 1 << Control.START):
+        await bench.write("CONTROL", ENABLE | start_bit)
+        assert await bench.read("STATUS") == 1 << Status.ERROR
+        assert await bench.read("ERROR") == error
+        assert await bench.read("ERROR_ADDRESS") == hit[0].start
 
     setattr(port, name, access)
     await bench.write("CONTROL", ENABLE | 1 << Control.RESET)

@@ -21,7 +21,7 @@ PATTERN = os.environ["WEFT_STALL"]
 SEED = int(os.environ["WEFT_SEED"])
 PERIOD = 10
 """Nanoseconds of a clock cycle."""
-CYCLES = 100_000
+CYCLES = 20_000
 """After so many a test has failed."""
 
 limited = cocotb.test(timeout_time=CYCLES * PERIOD, timeout_unit="ns")

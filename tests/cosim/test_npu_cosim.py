@@ -52,13 +52,12 @@ def verilog(config):
 
 
 def placed(memory, random, *parts):
-    """Put pieces of bytes behind each other at multiples of 64, at random distances; returns their addresses."""
+    """Put pieces of bytes behind each other at random distances, the first at 0; returns their addresses."""
     addresses, end = [], 0
     for part in parts:
         addresses.append(end)
         memory[end : end + len(part)] = part
         end += len(part) + int(random.integers(200))
-        end += -end % 64
     assert end <= MEMORY
     return addresses
 
@@ -106,10 +105,12 @@ def fuzz(config, seed, random):
     data = max(one.offset + (one.rows - 1) * one.step + one.bytes for one in loads)
     before = random.integers(0, 256, MEMORY, np.uint8)
     code = np.frombuffer(isa.assemble(program.program), np.uint8)
-    results = before[: program.results].copy()
-    _, source, target = placed(before, random, code, program.memory[REGION : REGION + data], results)
-    # Rows of results may lie anywhere; those for the weights are whole words.
-    bases = (0, source, target + int(random.integers(64)), 0)
+    # What is loaded into the weight store must be whole words of the memory port.
+    code = np.pad(code, (0, int(random.integers(100)) * config.memory_bytes))
+    contents = np.concatenate([code, program.memory[REGION : REGION + data]])
+    results = random.integers(0, 256, program.results, np.uint8)
+    _, target = placed(before, random, contents, results)
+    bases = (0, len(code), target, 0)
     machine = Machine(config, before.copy())
     count = machine.run(0, bases)
     return {

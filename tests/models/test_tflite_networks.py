@@ -9,7 +9,13 @@ from weft.sw.compiler import compile_graph
 from weft.sw.driver import Device
 from weft.sw.readers import read_model
 
-MODELS = {"hello_world_int8": 20, "ad_autoencoder_int8": 15, "kws_dscnn_int8": 15, "micro_speech_int8": 5}
+MODELS = {
+    "hello_world_int8": 20,
+    "ad_autoencoder_int8": 15,
+    "kws_dscnn_int8": 15,
+    "micro_speech_int8": 5,
+    "resnet8_int8": 13,
+}
 """And how many of the samples run on the RTL; the functional machine runs all."""
 
 

@@ -7,6 +7,7 @@ each run of its tests is a process of its own.
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,8 @@ FLAGS = {
 
 MAKE_FLAGS = "OPT_GLOBAL=-O0 OPT_SLOW=-O0 OPT_FAST=-O1"
 """For Verilator's make: compiling takes longer than most tests run, and Python is what they wait for."""
+
+_MODULE = re.compile(r"^module [^;]*;\n", re.MULTILINE)
 
 PRODUCTS = {"verilator": "{top}", "icarus": "sim.vvp"}
 
@@ -73,6 +76,8 @@ def compiled(verilog: str, top: str, simulator: str) -> Path:
     """
     from cocotb_tools import config
 
+    if simulator == "icarus":
+        verilog = for_icarus(verilog)
     # The product finds cocotb's libraries by their path.
     made_from = (
         verilog,
@@ -112,6 +117,17 @@ def compiled(verilog: str, top: str, simulator: str) -> Path:
         shutil.rmtree(work)
 
     return cached(key, build)
+
+
+def for_icarus(verilog: str) -> str:
+    """`always_comb` as `always @*` and a register that makes it run at time 0.
+
+    In Icarus 11 all blocks `always_comb` share one event at time 0, and the list of what it runs gets mixed up with the
+    lists of the blocks' inputs: a change of any input runs hundreds of blocks, and two of them that write defaults
+    first keep each other running for ever.
+    """
+    verilog = verilog.replace("always_comb begin\n", "always @* begin\n    if (icarus_started) begin end\n")
+    return _MODULE.sub(r"\g<0>  reg icarus_started = 1'b0;\n  initial #0 icarus_started = 1'b1;\n", verilog)
 
 
 def run_tests(

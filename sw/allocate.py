@@ -26,12 +26,17 @@ class Buffer:
 
 
 def buffers_of(
-    layers: Sequence[Layer], sizes: Mapping[str, int], inputs: Sequence[str], outputs: Sequence[str]
+    layers: Sequence[Layer],
+    sizes: Mapping[str, int],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    steps: Sequence[int] | None = None,
 ) -> list[Buffer]:
-    """All activations with their lifetimes; sizes are in bytes."""
+    """All activations with their lifetimes; sizes are in bytes, and `steps` per layer, if not one after the other."""
+    steps = range(1, len(layers) + 1) if steps is None else steps
     first = dict.fromkeys(inputs, 0)
     last = dict.fromkeys(inputs, 0)
-    for step, layer in enumerate(layers, 1):
+    for step, layer in zip(steps, layers, strict=True):
         last |= dict.fromkeys(layer.sources, step)
         first.setdefault(layer.target, step)
         last[layer.target] = step

@@ -7,20 +7,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.config import Config
-from weft.rtl.isa import Combine, Instruction, Opcode, Space, instruction
+from weft.rtl.isa import Instruction, Opcode, Space, instruction
 
 from .allocate import Buffer, WeightStore, predecessors
 from .constants import Constants, Resident
 from .layers import Layer
 from .mapping import Span
+from .planning import Course
+from .playing import Order
 from .schedule import Schedule, thinned
 from .streaming import Key, WeightStream
-from .tiling import LONGEST_LOAD, Part, Plan, Shape, Tile, bytes_finished, bytes_needed, parts_of, shape_of
+from .tile_code import columns_of, conv_fields, drain_fields, tiles_of
+from .tiling import LONGEST_LOAD, Plan, Shape, Tile, bytes_finished, bytes_needed, parts_of, shape_of
 
 IMAGE, INPUT, OUTPUT = 0, 1, 2
 """Base registers."""
-
-ENTRY_BITS = 16
 
 INPUT_PIECES = 4
 """An input is loaded in up to this many pieces, so that the first tile need not wait for all of it."""
@@ -70,6 +71,25 @@ class Code:
     """Per layer."""
 
 
+@dataclass(frozen=True)
+class Run:
+    """A layer under way."""
+
+    index: int
+    layer: Layer
+    plan: Plan
+    columns: dict[int, NDArray[np.int8]]
+    """The weights of its blocks, by the first block that has them."""
+    shapes: Sequence[Shape]
+    finished: Sequence[int]
+    """Bytes of the target that are there behind each tile."""
+
+    @property
+    def tag(self) -> int:
+        """Of its instructions."""
+        return self.index + 1
+
+
 class Generator:
     """Emits the instructions of one inference, layer after layer."""
 
@@ -80,9 +100,12 @@ class Generator:
         buffers: Sequence[Buffer],
         inputs: Sequence[Transfer],
         layers: Sequence[Layer],
-        plans: Sequence[Plan],
+        course: Course,
     ) -> None:
+        plans = course.plans
         self.config = config
+        self.layers = layers
+        self.plans = plans
         self.addresses = addresses
         self.before = predecessors(buffers, addresses)
         self.schedule = Schedule()
@@ -91,18 +114,28 @@ class Generator:
         self.weights = WeightStore(config, room)
         blocks = [[mapping.block for mapping in plan.mappings] for plan in plans]
         self.constants = Constants(config, self.schedule, layers, blocks, IMAGE)
-        order = _stream_order(layers, plans, config)
-        self.stream = WeightStream(config, self.schedule, order, room, IMAGE, len(self.constants.image))
+        portions = _stream_order(layers, course, config)
+        self.stream = WeightStream(config, self.schedule, portions, room, IMAGE, len(self.constants.image))
         self.writers = Counter(layer.target for layer in layers)
         self.pieces = {buffer.name: Pieces() for buffer in buffers}
         self.accesses: dict[str, list[int]] = {buffer.name: [] for buffer in buffers}
         self.loads: list[tuple[Transfer, Span]] = []
         self.waiting_inputs = {transfer.buffer: transfer for transfer in inputs}
 
-    def layer(self, index: int, layer: Layer, plan: Plan) -> None:
-        """All tiles of one layer."""
-        config = self.config
-        columns = _columns(layer, plan, config)
+    def group(self, group: range, following: range, order: Order) -> None:
+        """The tiles of some layers, in the order given; `following` are the layers behind them."""
+        self.constants.prepare(group)
+        runs = {index: self._run(index) for index in group}
+        for index, tile in order:
+            self._tile(runs[index], tile)
+            if not self.loads:
+                self.constants.prepare_next(group, following)
+        while self.loads:
+            self._next_load()
+        self.constants.prepare_next(group, following)
+
+    def _run(self, index: int) -> Run:
+        config, layer, plan = self.config, self.layers[index], self.plans[index]
         shapes = [shape_of(layer, plan, tile, config) for tile in plan.tiles]
         for name in layer.sources:
             if name in self.waiting_inputs:
@@ -111,20 +144,19 @@ class Generator:
                     for tile, shape in zip(plan.tiles, shapes, strict=True)
                 ]
                 self._load(self.waiting_inputs.pop(name), needs)
-        constants = self.constants.prepare(index)
         self.writers[layer.target] -= 1
+        return Run(index, layer, plan, columns_of(layer, plan, config), shapes, bytes_finished(layer, plan, config))
+
+    def _tile(self, run: Run, number: int) -> None:
+        layer, tile, shape = run.layer, run.plan.tiles[number], run.shapes[number]
+        conv = self._convs(run, tile, shape)
+        drain = self._drain(run, tile, shape, conv)
         made = self.pieces[layer.target]
-        drain = -1
-        for tile, shape, complete in zip(plan.tiles, shapes, bytes_finished(layer, plan, config), strict=True):
-            conv = self._convs(layer, plan, tile, shape, columns, index + 1)
-            drain = self._drain(index, layer, plan, tile, shape, [*constants, *self._overwritten(layer.target)], conv)
-            if layer.whole and complete > (made.bytes[-1] if made.bytes else 0):
-                made.add(complete, drain)
-        if not layer.whole and not self.writers[layer.target]:
+        if layer.whole and run.finished[number] > max(made.bytes, default=0):
+            made.add(run.finished[number], drain)
+        if not layer.whole and not self.writers[layer.target] and number == len(run.plan.tiles) - 1:
             # The drain works in order: all that others have written is there, too.
             made.add(layer.target_bytes, drain)
-        while self.loads:
-            self._next_load()
 
     def _load(self, transfer: Transfer, needs: Sequence[int]) -> None:
         """Queue the loads of an input, cut where the tiles that read it first need no more."""
@@ -162,35 +194,25 @@ class Generator:
             self._next_load()
         return self.pieces[buffer].until(count)
 
-    def _convs(
-        self, layer: Layer, plan: Plan, tile: Tile, shape: Shape, columns: Mapping[int, NDArray[np.int8]], tag: int
-    ) -> int:
+    def _convs(self, run: Run, tile: Tile, shape: Shape) -> int:
         """The CONV of a tile, or several that add up or lie side by side; the last one's number."""
-        config, mapping = self.config, plan.mappings[tile.block]
+        config, layer, plan = self.config, run.layer, run.plan
+        mapping = plan.mappings[tile.block]
         parts = parts_of(layer, mapping, tile)
         number = -1
         for index, part in enumerate(parts):
-            key = (tag, *plan.key(tile, part.number))
-            line, loads = self._weights_of(key, _tiles(columns[mapping.shared], tile, part), plan.streamed)
+            key = (run.tag, *plan.key(tile, part.number))
+            line, loads = self._weights_of(key, tiles_of(run.columns[mapping.shared], tile, part), plan.streamed)
             source = layer.sources[part.operand]
-            start = part.chunks.start * mapping.chunk
-            values = mapping.fields(layer, shape.sums_rows, shape.sums_pixels, (start, part.end))
-            for name in ("address", "y_pitch", "ky_pitch"):
-                base = self.addresses[source] if name == "address" else 0
-                values[name] = (base + values[name]) % config.scratchpad_bytes
+            values = conv_fields(layer, mapping, tile, shape, part, self.addresses[source], config)
             number = self.schedule.add(
                 Opcode.CONV,
                 f"{layer.op} {layer.name!r}",
                 after=[self._available(source, bytes_needed(layer, mapping, shape, part.end)), *loads],
-                tag=tag,
+                tag=run.tag,
                 acquire=index == 0,
                 commit=index == len(parts) - 1,
-                accumulate=part.number > 0,
-                zero_point=layer.padding_value,
-                n_count=tile.columns[1],
                 weights=line,
-                entry=part.operand * tile.columns[1],
-                entry_step=tile.columns[1] * layer.operands,
                 **values,
             )
             self.accesses[source].append(number)
@@ -206,77 +228,20 @@ class Generator:
         line, load = self.stream.get(key)
         return line, [load]
 
-    def _drain(
-        self, index: int, layer: Layer, plan: Plan, tile: Tile, shape: Shape, after: Sequence[int], conv: int
-    ) -> int:
-        config, mapping, window, place = self.config, plan.mappings[tile.block], layer.window, layer.place
-        (first_row, rows), (first_pixel, pixels) = tile.rows, tile.pixels
-        count, operands = tile.columns[1], layer.operands
-        y0 = first_row * window.stride[0] - window.before[0] - shape.sums_rows[0]
-        x0 = first_pixel * window.stride[1] - window.before[1] - shape.sums_pixels[0]
-        row_step, pixel_step = (
-            step * count * operands for step in mapping.entry_steps(shape.sums_rows[1], shape.sums_pixels[1])
-        )
-        if mapping.packed == 1:
-            entry = y0 * row_step + x0 * pixel_step
-            group, group_step = 1, window.stride[1] * pixel_step
-            pixel, along = (0, 0), (pixel_step, 0)
-        else:
-            entry = y0 * row_step
-            group, group_step = mapping.packed // window.stride[1], count
-            pixel = divmod(window.stride[1] * mapping.pitch, config.cols)
-            along = divmod(mapping.pitch, config.cols)
-        if operands > 1:
-            # The operands of a pixel lie side by side, as a window of as many pixels.
-            along = (count, 0)
-        y = place.origin[0] + first_row * place.step[0]
-        x = place.origin[1] + first_pixel * place.step[1]
-        first_channel = mapping.block.first_output + tile.columns[0] * config.cols
+    def _drain(self, run: Run, tile: Tile, shape: Shape, conv: int) -> int:
+        config, layer, mapping = self.config, run.layer, run.plan.mappings[tile.block]
+        line = self.constants.lines[run.index][tile.block] + tile.columns[0] * config.cols // config.lanes
         number = self.schedule.add(
             Opcode.DRAIN,
             f"{layer.op} {layer.name!r}",
-            after=after,
+            after=[*self.constants.needed(run.index), *self._overwritten(layer.target)],
             implied=[conv],
-            tag=index + 1,
-            rounding=layer.rounding,
-            combine=Combine.MAX if operands == 1 else Combine.ADD,
-            release=1,
-            look_up_sums=layer.sum_tables is not None,
-            look_up_results=layer.result_table is not None,
-            zero_point=layer.zero_point,
-            minimum=layer.minimum,
-            maximum=layer.maximum,
-            entry=entry % (1 << ENTRY_BITS),
-            row_step=window.stride[0] * row_step % (1 << ENTRY_BITS),
-            group_step=group_step % (1 << ENTRY_BITS),
-            pixel_step=pixel[0],
-            pixel_column_step=pixel[1],
-            window_row_step=row_step,
-            window_step=along[0],
-            window_column_step=along[1],
-            rows=rows,
-            pixels=pixels,
-            group=group,
-            window_height=window.size[0],
-            window_width=window.size[1] * operands,
-            y0=y0,
-            y_stride=window.stride[0],
-            height=shape.sums_rows[1],
-            x0=x0 * operands,
-            x_stride=window.stride[1] * operands,
-            width=shape.sums_pixels[1] * operands,
-            channels=shape.channels,
-            parameters=self.constants.lines[index][tile.block] + tile.columns[0] * config.cols // config.lanes,
-            address=self.addresses[layer.target]
-            + y * place.row_pitch
-            + x * place.channels
-            + place.channel
-            + first_channel,
-            row_pitch=place.step[0] * place.row_pitch,
-            pixel_pitch=place.step[1] * place.channels,
+            tag=run.tag,
+            parameters=line,
+            **drain_fields(layer, mapping, tile, shape, self.addresses[layer.target], config),
         )
         self.accesses[layer.target].append(number)
-        self.constants.use(index, number)
+        self.constants.use(run.index, number)
         return number
 
     def store(self, transfer: Transfer, tag: int) -> None:
@@ -296,38 +261,29 @@ class Generator:
         self.accesses[transfer.buffer].append(number)
 
 
-def _columns(layer: Layer, plan: Plan, config: Config) -> dict[int, NDArray[np.int8]]:
-    """The weights of the blocks as the array holds them; blocks that share theirs have one entry."""
-    return {
-        index: mapping.weights(layer, config) for index, mapping in enumerate(plan.mappings) if mapping.shared == index
-    }
-
-
-def _tiles(columns: NDArray[np.int8], tile: Tile, part: Part) -> NDArray[np.int8]:
-    """The weight tiles of one CONV, in the order of its passes."""
-    some = columns[tile.columns[0] : sum(tile.columns), :, :, part.chunks.start : part.chunks.stop]
-    return some.reshape(-1, *some.shape[-2:])
-
-
-def _stream_order(layers: Sequence[Layer], plans: Sequence[Plan], config: Config) -> list[tuple[Key, NDArray[np.int8]]]:
+def _stream_order(layers: Sequence[Layer], course: Course, config: Config) -> list[tuple[Key, NDArray[np.int8]]]:
     """The portions of weights that come from memory, as they are used."""
-    order: list[tuple[Key, NDArray[np.int8]]] = []
-    for tag, (layer, plan) in enumerate(zip(layers, plans, strict=True), 1):
+    found: list[tuple[Key, NDArray[np.int8]]] = []
+    columns: dict[int, dict[int, NDArray[np.int8]]] = {}
+    for index, number in course.order:
+        layer, plan = layers[index], course.plans[index]
         if not plan.streamed:
             continue
-        columns = _columns(layer, plan, config)
-        for tile in plan.tiles:
-            mapping = plan.mappings[tile.block]
-            for part in parts_of(layer, mapping, tile):
-                key = (tag, *plan.key(tile, part.number))
-                if not order or order[-1][0] != key:
-                    order.append((key, _tiles(columns[mapping.shared], tile, part)))
-    return order
+        if index not in columns:
+            columns = {index: columns_of(layer, plan, config)}
+        tile = plan.tiles[number]
+        mapping = plan.mappings[tile.block]
+        for part in parts_of(layer, mapping, tile):
+            key = (index + 1, *plan.key(tile, part.number))
+            if not found or found[-1][0] != key:
+                found.append((key, tiles_of(columns[index][mapping.shared], tile, part)))
+    return found
 
 
 def generate(
     layers: Sequence[Layer],
-    plans: Sequence[Plan],
+    course: Course,
+    groups: Sequence[range],
     buffers: Sequence[Buffer],
     addresses: Mapping[str, int],
     inputs: Sequence[Transfer],
@@ -341,9 +297,10 @@ def generate(
     UserError
         If weights or parameters do not fit on the chip, or a number does not fit its field.
     """
-    generator = Generator(config, addresses, buffers, inputs, layers, plans)
-    for index, (layer, plan) in enumerate(zip(layers, plans, strict=True)):
-        generator.layer(index, layer, plan)
+    generator = Generator(config, addresses, buffers, inputs, layers, course)
+    tiles = {group: [one for one in course.order if one[0] in group] for group in groups}
+    for group, following in zip(groups, [*groups[1:], range(0)], strict=True):
+        generator.group(group, following, tuple(tiles[group]))
     for transfer in outputs:
         generator.store(transfer, len(layers) + 1)
     weights = generator.weights

@@ -8,14 +8,15 @@ from weft.rtl.isa import assemble
 from .allocate import buffers_of, place
 from .boundary import Boundary, split
 from .codegen import Code, Transfer, generate, setup_program
-from .estimate import layer_cycles, timeline
 from .graph import Graph, Tensor
 from .layers import Layer
 from .lower import lower
+from .merging import groups_of, steps_of
 from .passes import simplify
 from .planning import plan
 from .program import LayerInfo, Port, Program
 from .tiling import Plan, pass_cycles
+from .timeline import layer_cycles, timeline
 
 PORT_ALIGNMENT = 64
 """Inputs and outputs start at multiples of this in their buffers, and constants in the image: a word of the widest
@@ -35,12 +36,13 @@ def compile_graph(graph: Graph, config: Config) -> Program:
     layers = lower(graph, boundary, config)
     sizes = {name: graph.tensors[name].size for name in boundary.inputs}
     sizes |= {layer.target: layer.target_bytes for layer in layers}
-    buffers = buffers_of(layers, sizes, boundary.inputs, boundary.outputs)
+    groups = groups_of(layers, sizes, boundary.inputs, boundary.outputs, config)
+    buffers = buffers_of(layers, sizes, boundary.inputs, boundary.outputs, steps_of(groups))
     addresses = place(buffers, config)
-    plans = plan(layers, boundary.inputs, config)
+    course = plan(layers, boundary.inputs, config, groups)
     inputs, outputs = (_transfers(graph, names) for names in (boundary.inputs, boundary.outputs))
-    code = generate(layers, plans, buffers, addresses, inputs, outputs, config)
-    return _package(graph, boundary, layers, plans, inputs, outputs, code, config)
+    code = generate(layers, course, groups, buffers, addresses, inputs, outputs, config)
+    return _package(graph, boundary, layers, course.plans, inputs, outputs, code, config)
 
 
 def _transfers(graph: Graph, names: tuple[str, ...]) -> tuple[Transfer, ...]:

@@ -138,14 +138,22 @@ class Constants:
                 for region in regions:
                     self._regions[region.layer].append(region)
 
-    def prepare(self, index: int) -> list[int]:
-        """Emit the LOADs for a layer that are still due, and those for the next one whose place is free already; the
-        numbers of those that the layer's drains wait for."""
-        for region in self._regions[index]:
+    def prepare(self, group: range) -> None:
+        """Emit the LOADs for some layers that are computed together, those that are still due."""
+        for region in self._of(group):
             self._load(region)
-        for region in self._regions[index + 1] if index + 1 < len(self._regions) else ():
-            if not any(region.meets(own) for own in self._regions[index]):
+
+    def prepare_next(self, group: range, following: range) -> None:
+        """Emit the LOADs for the layers behind them whose place is free already."""
+        for region in self._of(following):
+            if not any(region.meets(own) for own in self._of(group)):
                 self._load(region)
+
+    def _of(self, group: range) -> list[Region]:
+        return [region for index in group for region in self._regions[index]]
+
+    def needed(self, index: int) -> list[int]:
+        """The LOADs that a layer's drains wait for."""
         return [region.load for region in self._regions[index]]
 
     def use(self, index: int, drain: int) -> None:

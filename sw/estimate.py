@@ -2,16 +2,15 @@
 
 The array issues one pixel of a pass per cycle, the drain one group of lanes per cycle; each waits for the other as
 tokens and accumulator halves demand, and both for instructions to be fetched. The constants are properties of the
-hardware; those of memory are what a memory of 10 cycles gives.
+hardware; those of memory are what a memory of 10 cycles gives. Pipeline is quick, for choosing between plans, and
+takes memory to answer in the order of the program; timeline.py plays a finished program through exactly.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from weft.rtl.config import Config
-from weft.rtl.isa import INSTRUCTION_BYTES, Instruction, Opcode, Space
+from weft.rtl.isa import INSTRUCTION_BYTES, Opcode
 from weft.rtl.registers import Unit
 
 FEEDER_LATENCY = 3
@@ -28,11 +27,11 @@ READ_LATENCY = 14
 """From asking memory to the first word, if nothing was asked for before."""
 DISPATCH_LATENCY = 3
 """From an instruction's last word to its being offered to its unit, if that is idle."""
+LOAD_LATENCY = 1
+"""From a LOAD's last word to its completion."""
 STORE_LATENCY = 14
 """From a STORE's acceptance to its completion, besides one cycle per word."""
 HALVES = 2
-RECENT = 4
-"""DRAINs that may still write while an input is loaded."""
 
 UNIT_OF = {
     Opcode.LOAD: Unit.LOAD,
@@ -74,12 +73,18 @@ class Times:
     done: int
 
 
+def instruction_words(config: Config) -> int:
+    """Memory words of an instruction."""
+    words: int = -(-8 * INSTRUCTION_BYTES // config.memory_width)
+    return words
+
+
 class Pipeline:
     """The units' state while a program goes through them; times are cycles from the start of the run."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.words: int = -(-8 * INSTRUCTION_BYTES // config.memory_width)
+        self.words = instruction_words(config)
         self.dispatched = 0
         """When the last word of the last instruction went to its queue."""
         self.memory: int = FIRST_FETCH + config.fetch_depth * self.words
@@ -93,10 +98,6 @@ class Pipeline:
         self.halves = deque([0] * HALVES)
         """When the halves that are not filled became free."""
         self.committed: deque[int] = deque()
-        self.writes: deque[tuple[int, int, int]] = deque(maxlen=RECENT)
-        """First and last cycle in which a DRAIN writes to the scratchpad, and from one write to the next."""
-        self.loads: list[tuple[int, int]] = []
-        """When each LOAD of the scratchpad could begin at the earliest, and how many words it has."""
 
     def copy(self) -> "Pipeline":
         """A pipeline in the same state."""
@@ -107,8 +108,6 @@ class Pipeline:
         other.fetched = self.fetched.copy()
         other.halves = self.halves.copy()
         other.committed = self.committed.copy()
-        other.writes = self.writes.copy()
-        other.loads = self.loads.copy()
         return other
 
     @property
@@ -142,8 +141,8 @@ class Pipeline:
             self.committed.append(done)
         return Times(accepted, accepted + 1, done)
 
-    def drain(self, cycles: int, window: int = 1, release: bool = True, after: int = 0) -> Times:
-        """A DRAIN that issues `cycles` positions, and writes after each `window` of them."""
+    def drain(self, cycles: int, release: bool = True, after: int = 0) -> Times:
+        """A DRAIN that issues `cycles` positions."""
         accepted = self._accept(Unit.DRAIN, after)
         full = self.committed.popleft() if release else self.committed[0]
         start = max(accepted + 1, full)
@@ -152,108 +151,19 @@ class Pipeline:
         self.free[Unit.DRAIN] = last
         if release:
             self.halves.append(last)
-        latency = drain_latency(self.config)
-        self.writes.append((start + window - 2 + latency, last - 1 + latency, window))
-        return Times(accepted, start, last + latency)
+        return Times(accepted, start, last + drain_latency(self.config))
 
-    def load(self, words: int, rows: int = 1, after: int = 0, scratchpad: bool = False) -> Times:
+    def load(self, words: int, after: int = 0) -> Times:
         """A LOAD of `words` memory words; its requests go out while the words of the one before arrive."""
         accepted = self._accept(Unit.LOAD, after)
         self.accepted[Unit.LOAD].append(accepted)
-        self.free[Unit.LOAD] = accepted + rows
-        if scratchpad:
-            self.loads.append((max(self.memory, accepted + READ_LATENCY), words))
-            self.memory = self.loaded(len(self.loads) - 1)
-            return Times(accepted, accepted, self.memory)
-        return Times(accepted, accepted, self._read(accepted, words))
-
-    def loaded(self, index: int) -> int:
-        """When LOAD `index` of the scratchpad is complete: where a DRAIN writes, it waits."""
-        time = 0
-        for start, words in self.loads[: index + 1]:
-            time = self._written(max(time, start), words)
-        return time
-
-    def _written(self, time: int, words: int) -> int:
-        """When `words` words have found room, from `time` on, between what the drain writes."""
-        for first, last, window in self.writes:
-            if last < time:
-                continue
-            before = min(max(first - time, 0), words)
-            time, words = time + before, words - before
-            free = (last - time + 1) * (window - 1) // window
-            if words <= free:
-                return time + words + (words // (window - 1) if words else 0)
-            time, words = last + 1, words - free
-        return time + words
+        self.free[Unit.LOAD] = accepted + 1
+        return Times(accepted, accepted, self._read(accepted, words) + LOAD_LATENCY)
 
     def load_arrivals(self, count: int) -> list[tuple[int, int]]:
         """When the first bytes of an input of `count` bytes would be there, if it were loaded from now on."""
         step = self.config.memory_bytes
-        start = max(self.dispatched + self.words + DISPATCH_LATENCY + READ_LATENCY, self.memory + self.words)
+        start = (
+            max(self.dispatched + self.words + DISPATCH_LATENCY + READ_LATENCY, self.memory + self.words) + LOAD_LATENCY
+        )
         return [(min(have, count), start + have // step) for have in range(step, count + step, step)]
-
-    def store(self, words: int, rows: int = 1, after: int = 0) -> Times:
-        """A STORE of `words` memory words."""
-        accepted = self._accept(Unit.STORE, after)
-        self.accepted[Unit.STORE].append(accepted)
-        self.free[Unit.STORE] = accepted + rows
-        return Times(accepted, accepted + 1, accepted + words + STORE_LATENCY)
-
-
-def timeline(config: Config, program: Sequence[Instruction]) -> list[Times]:
-    """What happens when, for each instruction of a program but its END."""
-    pipeline = Pipeline(config)
-    tokens: dict[tuple[Unit, Unit], deque[Callable[[], int]]] = {
-        (giver, taker): deque() for giver in Unit for taker in Unit
-    }
-    times = []
-    for one in program:
-        if one.opcode is Opcode.END:
-            break
-        unit = UNIT_OF[one.opcode]
-        after = max((tokens[giver, unit].popleft()() for giver in Unit if one.wait >> giver & 1), default=0)
-        match one.opcode:
-            case Opcode.CONV:
-                pixels = one.ox_count * one.oy_count
-                passes = one.n_count * one.ky_count * one.kx_count * -(-one.run // config.rows)
-                # A pass that waits for weights has issued its last pixel before.
-                short = max(config.weight_steps - pixels, 0)
-                when = pipeline.conv(
-                    conv_cycles(config, passes, pixels), short, bool(one.acquire), bool(one.commit), after
-                )
-            case Opcode.DRAIN:
-                window = one.window_height * one.window_width
-                cycles = drain_cycles(config, one.rows * one.pixels, one.channels, window)
-                when = pipeline.drain(cycles, window, bool(one.release), after)
-            case Opcode.LOAD:
-                inside = one.space == Space.SCRATCHPAD.value
-                when = pipeline.load(_words(config, one), one.rows, after, inside)
-            case _:
-                when = pipeline.store(_words(config, one), one.rows, after)
-        done = partial(int, when.done)
-        if one.opcode is Opcode.LOAD and one.space == Space.SCRATCHPAD.value:
-            # How long it takes shows only when the DRAINs meanwhile are known.
-            done = partial(pipeline.loaded, len(pipeline.loads) - 1)
-        for taker in Unit:
-            if one.signal >> taker & 1:
-                tokens[unit, taker].append(done)
-        times.append(when)
-    return times
-
-
-def _words(config: Config, one: Instruction) -> int:
-    """Memory words of a LOAD or STORE."""
-    words: int = one.rows * -(-one.bytes // config.memory_bytes)
-    return words
-
-
-def layer_cycles(program: Sequence[Instruction], times: Sequence[Times]) -> dict[int, int]:
-    """Cycles per tag of a CONV or DRAIN, from the completion of the layer before (the start of the run for the first)
-    to its own."""
-    done: dict[int, int] = {}
-    for one, when in zip(program, times, strict=False):
-        if one.opcode in (Opcode.CONV, Opcode.DRAIN):
-            done[one.tag] = max(done.get(one.tag, 0), when.done)
-    ends = list(done.values())
-    return {tag: end - before for tag, end, before in zip(done, ends, [0, *ends], strict=False)}

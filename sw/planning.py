@@ -1,26 +1,16 @@
 """Chooses for each layer the mapping and the tiles that finish soonest, by playing them through the pipeline."""
 
-from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from weft.rtl.config import Config
 
 from .errors import UserError
-from .estimate import Pipeline, conv_cycles
+from .estimate import Pipeline
 from .layers import Layer
-from .tiling import (
-    LONGEST_LOAD,
-    Plan,
-    bytes_finished,
-    bytes_needed,
-    cuts,
-    emptying_cycles,
-    parts_of,
-    pass_cycles,
-    portions_of,
-    shape_of,
-)
+from .merging import one_by_one, side_by_side
+from .playing import Arrivals, Order, Work, in_order, play, work_of
+from .tiling import LONGEST_LOAD, Plan, cuts, pass_cycles
 from .ways import Way, cycles, ways, weight_tiles
 
 NEARLY_BEST = 1.15
@@ -34,8 +24,13 @@ ENOUGH = 20_000
 MOST_PARTS = 3
 """Parts into which the first reduction of a single pixel is cut, while the end of its input is on its way."""
 
-Arrivals = list[tuple[int, int]]
-"""Bytes of a buffer, and the time when they are there; both rise."""
+
+@dataclass(frozen=True)
+class Course:
+    """All layers' plans, and the tiles in the order of the program."""
+
+    plans: tuple[Plan, ...]
+    order: Order
 
 
 @dataclass(frozen=True)
@@ -43,18 +38,28 @@ class State:
     """The layers planned so far, the pipeline behind them, and when each buffer is there."""
 
     plans: tuple[Plan, ...]
+    order: Order
     pipeline: Pipeline
     arrivals: dict[str, Arrivals]
     finish: int
     """When the last drain is complete."""
     instructions: int
+    excess: int
+    """Cycles that layers take beyond what is allowed for their passes, see `allowed_cycles`."""
 
     @property
     def costs(self) -> tuple[tuple[int, int], ...]:
         """Less is better, and which counts most the layers to come decide: when the output is complete, when the array
         can go on, or both."""
         onwards = self.pipeline.array_free
-        return tuple((time, self.instructions) for time in (self.finish, onwards, self.finish + onwards))
+        times = (self.finish, onwards, self.finish + onwards)
+        return tuple((time + self.excess, self.instructions) for time in times)
+
+
+def allowed_cycles(work: Work, config: Config) -> int:
+    """What a layer may take: 1.15 times its passes, and the way through the array and the drain."""
+    passes = sum(step.cycles for task in work.tasks for step in task.steps)
+    return passes * 115 // 100 + int(config.rows + config.cols) + 24
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,10 @@ class Policy:
     """The weights come from memory, at most so many tiles of them at once."""
 
 
-def plan(layers: Sequence[Layer], inputs: Sequence[str], config: Config) -> tuple[Plan, ...]:
-    """A plan per layer, in order.
+def plan(
+    layers: Sequence[Layer], inputs: Sequence[str], config: Config, groups: Sequence[range] | None = None
+) -> Course:
+    """A plan per layer; layers of one group may be computed side by side.
 
     Weights stay on the chip if they fit. Else the fastest is taken of: packing no pixels, if that makes them fit; and
     letting the weights that are used most often come from memory in each run.
@@ -78,15 +85,17 @@ def plan(layers: Sequence[Layer], inputs: Sequence[str], config: Config) -> tupl
     UserError
         If a layer does not fit into the accumulator, or its weights not in parts into the weight store.
     """
-    free = _planned(layers, inputs, [Policy()] * len(layers), config)
+    groups = one_by_one(layers) if groups is None else groups
+    free = _planned(layers, inputs, [Policy()] * len(layers), groups, config)
     if _weight_tiles(free) <= config.weight_tiles:
-        return free.plans
+        return Course(free.plans, free.order)
     fewest = [min(weight_tiles(one) for one in ways(layer, config)) for layer in layers]
-    tight = _planned(layers, inputs, [Policy(most) for most in fewest], config)
+    tight = _planned(layers, inputs, [Policy(most) for most in fewest], groups, config)
     found = [tight] if _weight_tiles(tight) <= config.weight_tiles else []
     for plans in (free.plans, tight.plans):
-        found.append(_planned(layers, inputs, _streams(layers, plans, config), config))
-    return min(found, key=lambda state: state.costs[0]).plans
+        found.append(_planned(layers, inputs, _streams(layers, plans, config), groups, config))
+    best = min(found, key=lambda state: state.costs[0])
+    return Course(best.plans, best.order)
 
 
 def _weight_tiles(state: State) -> int:
@@ -111,21 +120,75 @@ def _streams(layers: Sequence[Layer], plans: Sequence[Plan], config: Config) -> 
     return [streamed if index in often[:count] else Policy(plans[index].weight_tiles) for index in range(len(layers))]
 
 
-def _planned(layers: Sequence[Layer], inputs: Sequence[str], policies: Sequence[Policy], config: Config) -> State:
+def _planned(
+    layers: Sequence[Layer],
+    inputs: Sequence[str],
+    policies: Sequence[Policy],
+    groups: Sequence[range],
+    config: Config,
+) -> State:
     """The best state found behind all layers; some of the best are carried from layer to layer."""
-    states = [State((), Pipeline(config), {}, 0, 0)]
-    for layer, policy in zip(layers, policies, strict=True):
-        best: dict[int, State] = {}
-        shared: dict[Plan, Work] = {}
-        for state in states:
-            for following in _extended(state, layer, inputs, policy, shared, config):
-                for index, cost in enumerate(following.costs):
-                    if index not in best or cost < best[index].costs[index]:
-                        best[index] = following
-        if not best:
-            raise UserError(f"{layer.op} {layer.name!r} {_obstacle(layer, policy, config)}")
-        states = list({id(state): state for state in best.values()}.values())
+    states = [State((), (), Pipeline(config), {}, 0, 0, 0)]
+    for group in groups:
+        before = states
+        for index in group:
+            layer, policy = layers[index], policies[index]
+            shared: dict[Plan, Work] = {}
+            states = _best(one for state in states for one in _extended(state, layer, inputs, policy, shared, config))
+            if not states:
+                raise UserError(f"{layer.op} {layer.name!r} {_obstacle(layer, policy, config)}")
+        if len(group) > 1 and all(policies[index] == Policy() for index in group):
+            some = [layers[index] for index in group]
+            for plans, works, order in side_by_side(some, config):
+                states = _best([*states, *(_with(state, some, inputs, plans, works, order) for state in before)])
     return min(states, key=lambda state: state.costs[0])
+
+
+def _best(states: Iterable[State]) -> list[State]:
+    """The best states by each of the costs."""
+    best: dict[int, State] = {}
+    for state in states:
+        for index, cost in enumerate(state.costs):
+            if index not in best or cost < best[index].costs[index]:
+                best[index] = state
+    return list({id(state): state for state in best.values()}.values())
+
+
+def _with(
+    state: State,
+    layers: Sequence[Layer],
+    inputs: Sequence[str],
+    plans: tuple[Plan, ...],
+    works: Sequence[Work],
+    order: Order,
+) -> State:
+    """The state with these layers computed like this."""
+    first = len(state.plans)
+    pipeline, arrivals = play(works, order, state.pipeline, _with_inputs(state, layers, inputs))
+    finish, excess = state.finish, state.excess
+    for work in works:
+        end = max(finish, arrivals[work.target][-1][1])
+        excess += max(end - finish - allowed_cycles(work, pipeline.config), 0)
+        finish = end
+    return State(
+        (*state.plans, *plans),
+        (*state.order, *((first + number, tile) for number, tile in order)),
+        pipeline,
+        arrivals,
+        finish,
+        state.instructions + sum(work.instructions for work in works),
+        excess,
+    )
+
+
+def _with_inputs(state: State, layers: Sequence[Layer], inputs: Sequence[str]) -> dict[str, Arrivals]:
+    """The arrivals of a state, with those of the inputs that the layers are the first to read."""
+    arrivals = dict(state.arrivals)
+    for layer in layers:
+        for name in layer.sources:
+            if name in inputs and name not in arrivals:
+                arrivals[name] = state.pipeline.load_arrivals(layer.input_bytes)
+    return arrivals
 
 
 def _obstacle(layer: Layer, policy: Policy, config: Config) -> str:
@@ -143,31 +206,21 @@ def _obstacle(layer: Layer, policy: Policy, config: Config) -> str:
 
 
 def _extended(
-    state: State, layer: Layer, inputs: Sequence[str], policy: Policy, shared: dict[Plan, "Work"], config: Config
+    state: State, layer: Layer, inputs: Sequence[str], policy: Policy, shared: dict[Plan, Work], config: Config
 ) -> Iterator[State]:
     """The state with one more layer, in every way that is worth a thought; `shared` keeps what all states need."""
-    arrivals = dict(state.arrivals)
-    for name in layer.sources:
-        if name in inputs and name not in arrivals:
-            arrivals[name] = state.pipeline.load_arrivals(layer.input_bytes)
-    parts = 0
+    arrivals = _with_inputs(state, [layer], inputs)[layer.source]
+    played = 0
     for tried in _choices(layer, policy, config):
-        for candidate in _candidates(layer, tried, arrivals[layer.source], policy, config):
+        for candidate in _candidates(layer, tried, arrivals, policy, config):
             if candidate not in shared:
-                shared[candidate] = _work(layer, candidate, config)
-            pipeline, made = _play(shared[candidate], state.pipeline, [arrivals[name] for name in layer.sources])
-            more = sum(1 + len(tile.ends) * layer.operands for tile in candidate.tiles)
-            yield State(
-                (*state.plans, candidate),
-                pipeline,
-                arrivals | {layer.target: made},
-                made[-1][1],
-                state.instructions + more,
-            )
-            parts += more
-            if parts > ENOUGH:
+                shared[candidate] = work_of(layer, candidate, config)
+            works = (shared[candidate],)
+            yield _with(state, [layer], inputs, (candidate,), works, in_order(works))
+            played += works[0].instructions
+            if played > ENOUGH:
                 return
-        if parts:
+        if played:
             return
 
 
@@ -208,76 +261,3 @@ def _reduction_ends(layer: Layer, chosen: Way, arrivals: Arrivals, config: Confi
             if len(found) == MOST_PARTS:
                 break
     return found
-
-
-@dataclass(frozen=True)
-class Step:
-    """One CONV: its cycles, which operand it is for, what it needs of it, and which portion of the streamed weights."""
-
-    cycles: int
-    operand: int
-    needs: int
-    portion: int
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a plan gives the units to do, per tile."""
-
-    portions: tuple[int, ...]
-    """Memory words of the weights that come from memory, in order."""
-    window: int
-    """Sums that are pooled, or added, to one output."""
-    tiles: tuple[tuple[tuple[Step, ...], int, int, int], ...]
-    """CONVs, cycles by which the last pixel is issued before the end of its pass, cycles in the drain, bytes of the
-    output that are then complete."""
-
-
-def _work(layer: Layer, candidate: Plan, config: Config) -> Work:
-    portions = portions_of(candidate) if candidate.streamed else []
-    tile_bytes = config.weight_steps * config.weight_line_bytes
-    index = -1
-    tiles = []
-    for tile, complete in zip(candidate.tiles, bytes_finished(layer, candidate, config), strict=True):
-        shape, mapping = shape_of(layer, candidate, tile, config), candidate.mappings[tile.block]
-        steps = []
-        for part in parts_of(layer, mapping, tile):
-            if portions and (index < 0 or portions[index][0] != candidate.key(tile, part.number)):
-                index += 1
-            needs = bytes_needed(layer, mapping, shape, part.end)
-            steps.append(Step(conv_cycles(config, part.passes, shape.positions), part.operand, needs, index))
-        short = max(config.weight_steps - shape.positions, 0)
-        tiles.append((tuple(steps), short, emptying_cycles(layer, tile, shape, config), complete))
-    words = tuple(-(-count * tile_bytes // config.memory_bytes) for _, count in portions)
-    window = layer.window.size[0] * layer.window.size[1] * layer.operands
-    return Work(words, window, tuple(tiles))
-
-
-def _play(work: Work, before: Pipeline, arrivals: Sequence[Arrivals]) -> tuple[Pipeline, Arrivals]:
-    """The pipeline behind the layer, and when its output is there; `arrivals` of each operand."""
-    pipeline = before.copy()
-    made: Arrivals = []
-    loaded: list[int] = []
-    used: list[int] = []
-
-    def load(until: int) -> None:
-        while len(loaded) <= until < len(work.portions):
-            # There is room for two portions.
-            free = used[len(loaded) - 2] if len(loaded) >= 2 else 0
-            loaded.append(pipeline.load(work.portions[len(loaded)], after=free).done)
-
-    for steps, short, emptying, complete in work.tiles:
-        for index, step in enumerate(steps):
-            there = arrivals[step.operand]
-            after = there[bisect_left(there, step.needs, key=lambda arrival: arrival[0])][1]
-            if work.portions:
-                load(step.portion)
-                after = max(after, loaded[step.portion])
-            done = pipeline.conv(step.cycles, short, index == 0, index == len(steps) - 1, after).done
-            if work.portions:
-                used[step.portion :] = [done]
-                load(step.portion + 1)
-        done = pipeline.drain(emptying, work.window).done
-        if complete > (made[-1][0] if made else 0):
-            made.append((complete, done))
-    return pipeline, made

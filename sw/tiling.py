@@ -175,8 +175,38 @@ def _first_byte(layer: Layer, plan: Plan, tile: Tile, config: Config) -> int:
     return tile.rows[0] * layer.output_size[1] * layer.output_channels
 
 
-def cuts(layer: Layer, chosen: Way, config: Config, portion: int | None = None) -> Iterator[tuple[Tile, ...]]:
-    """Ways to cut the layer, all of which fit.
+@dataclass(frozen=True)
+class Frame:
+    """One way to cut a layer but for its rows."""
+
+    height: int
+    tall: int
+    """Most rows that fit."""
+    across: tuple[Span, ...]
+    """Pixels."""
+    spans: tuple[tuple[int, Span], ...]
+    """Blocks and their columns."""
+    ends: tuple[tuple[int, ...], ...]
+    """Per block, where parts of its runs end."""
+    columns_first: bool
+    """Columns are outermost, and not rows."""
+
+    @property
+    def tiles_per_row(self) -> int:
+        """Tiles, or rather CONVs, for each piece of the rows."""
+        return len(self.across) * sum(len(self.ends[block]) for block, _ in self.spans)
+
+    def tiles(self, down: Sequence[int]) -> tuple[Tile, ...]:
+        """The tiles, with rows in such pieces."""
+        areas = [(row, pixel) for row in spans_of(down) for pixel in self.across]
+        pairs = [(area, span) for area in areas for span in self.spans]
+        if self.columns_first:
+            pairs = [(area, span) for span in self.spans for area in areas]
+        return tuple(Tile(block, *area, column, self.ends[block]) for area, (block, column) in pairs)
+
+
+def frames(layer: Layer, chosen: Way, config: Config, portion: int | None = None) -> Iterator[Frame]:
+    """Ways to cut the layer but for its rows, all of which fit.
 
     Rows are outermost, so that the first rows are complete early. With `portion` the weights come from memory, at most
     so many tiles of them at once; then columns are outermost, so that they come once, unless not even one column fits.
@@ -186,24 +216,26 @@ def cuts(layer: Layer, chosen: Way, config: Config, portion: int | None = None) 
     together = config.accumulators if portion is None else max(portion // mapping.passes, 1)
     for columns in _column_cuts(mapping, height * width == 1, min(together, mapping.column_tiles)):
         most = max(columns)
-        ends = [_run_ends(one, most, portion, config) for one in chosen]
+        ends = tuple(_run_ends(one, most, portion) for one in chosen)
         if not all(ends):
             continue
-        spans = [
+        spans = tuple(
             (block, column) for block, one in enumerate(chosen) for column in _spans_within(columns, one.column_tiles)
-        ]
+        )
         columns_first = portion is not None and all(len(one) == 1 for one in ends)
         for across in _across(layer, mapping, most, config):
             tall = _rows_that_fit(layer, mapping, most, max(across), config)
-            for down in sorted(_pieces(height, tall, len(across) * sum(len(ends[block]) for block, _ in spans))):
-                areas = [(row, pixel) for row in _spans(down) for pixel in _spans(across)]
-                pairs = [(area, span) for area in areas for span in spans]
-                if columns_first:
-                    pairs = [(area, span) for span in spans for area in areas]
-                yield tuple(Tile(block, *area, column, ends[block]) for area, (block, column) in pairs)
+            yield Frame(height, tall, tuple(spans_of(across)), spans, ends, columns_first)
 
 
-def _run_ends(mapping: Mapping, columns: int, portion: int | None, config: Config) -> tuple[int, ...]:
+def cuts(layer: Layer, chosen: Way, config: Config, portion: int | None = None) -> Iterator[tuple[Tile, ...]]:
+    """Ways to cut the layer, all of which fit."""
+    for frame in frames(layer, chosen, config, portion):
+        for down in sorted(_pieces(frame.height, frame.tall, frame.tiles_per_row)):
+            yield frame.tiles(down)
+
+
+def _run_ends(mapping: Mapping, columns: int, portion: int | None) -> tuple[int, ...]:
     """Where a run is cut so that the weights of a part are at most `portion` tiles; () if that is impossible."""
     if portion is None:
         return (mapping.run,)
@@ -228,7 +260,7 @@ def _across(layer: Layer, mapping: Mapping, columns: int, config: Config) -> lis
     for rows in (1, height) if mapping.upright and height > 1 else (1,):
         pixels = _pixels_that_fit(layer, mapping, rows, columns, step, config)
         if pixels is not None:
-            cut = _even(width, -(-width // pixels), step)
+            cut = even(width, -(-width // pixels), step)
             found += [cut] if cut not in found else []
     return found
 
@@ -261,11 +293,11 @@ def _column_cuts(mapping: Mapping, single_pixel: bool, largest: int) -> Sequence
         return sorted(_pieces(count, largest))
     fewest = -(-count // largest)
     return [
-        _even(count, n, 1) for n in sorted({fewest, *range(1, min(count, 5)), *(-(-count // n) for n in range(1, 9))})
+        even(count, n, 1) for n in sorted({fewest, *range(1, min(count, 5)), *(-(-count // n) for n in range(1, 9))})
     ]
 
 
-def _even(length: int, pieces: int, step: int) -> list[int]:
+def even(length: int, pieces: int, step: int) -> list[int]:
     """`length` in pieces as equal as can be, all but the last multiples of `step`."""
     units = -(-length // step)
     pieces = max(1, min(pieces, units))
@@ -288,15 +320,15 @@ def _pieces(length: int, largest: int, others: int = 1) -> set[tuple[int, ...]]:
                 continue
             fewest = -(-rest // largest)
             for count in range(fewest, min(fewest + more, rest) + 1):
-                middle = _even(rest, count, 1) if rest else []
+                middle = even(rest, count, 1) if rest else []
                 found.add(tuple(piece for piece in (first, *middle, last) if piece))
     return found
 
 
-def _spans(sizes: Sequence[int]) -> list[Span]:
+def spans_of(sizes: Sequence[int]) -> list[Span]:
     return [(sum(sizes[:index]), size) for index, size in enumerate(sizes)]
 
 
 def _spans_within(sizes: Sequence[int], count: int) -> list[Span]:
     """The spans of `sizes`, cut off at `count`."""
-    return [(first, min(size, count - first)) for first, size in _spans(sizes) if first < count]
+    return [(first, min(size, count - first)) for first, size in spans_of(sizes) if first < count]

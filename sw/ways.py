@@ -45,7 +45,12 @@ def cycles(layer: Layer, way: Way) -> int:
 
 def fewest_cycles(layer: Layer, config: Config) -> int:
     """Cycles of the fastest way."""
-    return min(cycles(layer, way) for way in ways(layer, config))
+    return cycles(layer, fastest_way(layer, config))
+
+
+def fastest_way(layer: Layer, config: Config) -> Way:
+    """The way with the fewest cycles of passes."""
+    return min(ways(layer, config), key=lambda way: cycles(layer, way))
 
 
 def weight_tiles(way: Way) -> int:

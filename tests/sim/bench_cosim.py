@@ -22,3 +22,9 @@ async def finds_its_environment(dut):
 @cocotb.test()
 async def fails(dut):
     raise AssertionError("this test fails")
+
+
+@cocotb.test()
+async def is_settled_at_time_0(dut):
+    await Timer(1, "ns")
+    assert dut.o.value == 1

@@ -3,6 +3,14 @@ from weft.sim import cosim
 from weft.sim.cosim import CosimError, compiled, missing_tool, run_tests
 
 INVERTER = "module inverter(input i, output o); assign o = ~i; endmodule\n"
+CONSTANT = """\
+module inverter(input i, output reg o);
+  reg state = 1'b0;
+  always_comb begin
+    o = ~state;
+  end
+endmodule
+"""
 MODULE = "tests.sim.bench_cosim"
 
 
@@ -13,8 +21,8 @@ def icarus(tmp_path, monkeypatch):
     monkeypatch.setenv("WEFT_CACHE", str(tmp_path / "cache"))
 
 
-def run(tmp_path, tests):
-    return run_tests(INVERTER, "inverter", MODULE, "icarus", tmp_path, tests=tests, environment={"WEFT_TEST": "given"})
+def run(tmp_path, tests, verilog=INVERTER):
+    return run_tests(verilog, "inverter", MODULE, "icarus", tmp_path, tests=tests, environment={"WEFT_TEST": "given"})
 
 
 def test_the_tests_that_ran_are_returned(tmp_path):
@@ -23,7 +31,7 @@ def test_the_tests_that_ran_are_returned(tmp_path):
 
 def test_a_failing_test_is_an_error_with_the_end_of_the_log(tmp_path):
     with pytest.raises(CosimError, match=r"(?s)^fails failed on icarus:\n.*this test fails"):
-        run(tmp_path, None)
+        run(tmp_path, "fails|inverts")
 
 
 def test_no_test_at_all_is_an_error(tmp_path):
@@ -35,6 +43,15 @@ def test_what_cannot_be_compiled_is_an_error_and_not_kept(tmp_path):
     with pytest.raises(CosimError, match=r"(?s)^icarus could not compile inverter:\n.*syntax error"):
         compiled("module inverter(; endmodule", "inverter", "icarus")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_blocks_run_at_time_0_though_nothing_moves(tmp_path):
+    assert run(tmp_path, "settled", CONSTANT) == ["is_settled_at_time_0"]
+
+
+def test_blocks_do_not_share_icarus_event_of_time_0(tmp_path):
+    folder = compiled(CONSTANT, "inverter", "icarus")
+    assert "E_0x0;" not in (folder / "sim.vvp").read_text()
 
 
 def test_a_simulation_is_compiled_once_and_only_its_product_is_kept(tmp_path, monkeypatch):

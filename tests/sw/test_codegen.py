@@ -13,6 +13,7 @@ from weft.sw.codegen import INPUT_PIECES, LONGEST_LOAD, Pieces, Transfer, genera
 from weft.sw.constants import Resident
 from weft.sw.graph import MaxPool2D
 from weft.sw.lower import lower
+from weft.sw.merging import one_by_one
 from weft.sw.planning import plan
 
 from tests.sw.networks import Builder
@@ -29,14 +30,14 @@ def generated(build, *outputs, config=CONFIG):
     graph = build.graph(*outputs)
     boundary = split(graph)
     layers = lower(graph, boundary, config)
-    plans = plan(layers, boundary.inputs, config)
+    course, groups = plan(layers, boundary.inputs, config), one_by_one(layers)
     sizes = {name: tensor.size for name, tensor in graph.tensors.items()}
     sizes |= {layer.target: layer.target_bytes for layer in layers}
     buffers = buffers_of(layers, sizes, boundary.inputs, boundary.outputs)
     addresses = place(buffers, config)
     inputs = [Transfer(name, 0, sizes[name]) for name in boundary.inputs]
     found = [Transfer(name, 64 * index, sizes[name]) for index, name in enumerate(boundary.outputs)]
-    return generate(layers, plans, buffers, addresses, inputs, found, config), addresses
+    return generate(layers, course, groups, buffers, addresses, inputs, found, config), addresses
 
 
 def of(code, opcode):

@@ -11,6 +11,7 @@ from weft.sw.columns import Columns, X, Y
 from weft.sw.driver import Device
 from weft.sw.graph import MaxPool2D
 from weft.sw.lower import lower
+from weft.sw.planning import Course
 from weft.sw.tiling import Plan, cuts
 from weft.sw.ways import ways
 
@@ -59,7 +60,8 @@ def test_every_way_computes_the_convolution(seed, monkeypatch):
     (wanted,) = evaluate(graph, x)
     axes = set()
     for plan in plans_of(graph, CONFIG):
-        monkeypatch.setattr(compiler, "plan", lambda *_, plan=plan: (plan,))
+        course = Course((plan,), tuple((0, tile) for tile in range(len(plan.tiles))))
+        monkeypatch.setattr(compiler, "plan", lambda *_, course=course: course)
         program = compiler.compile_graph(graph, CONFIG)
         convs = [one for one in disassemble(program.image[program.run :]) if one.opcode is Opcode.CONV]
         assert {one.mode for one in convs} == {Mode.COLUMNS.value}

@@ -48,7 +48,7 @@ def test_random_networks(name, seed):
         assert seed % 2
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("name", [name for name, config in CONFIGURATIONS.items() if config.tables])
 def test_residual_networks(name, seed):
     # Few parameters, too, so that they are loaded in the run.

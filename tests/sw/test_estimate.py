@@ -6,23 +6,21 @@ import itertools
 
 import pytest
 from weft.rtl.config import Config
+from weft.rtl.dma import LoadUnit
 from weft.rtl.drain import Drain
 from weft.rtl.feeder import Feeder
-from weft.rtl.isa import Opcode, instruction
 from weft.rtl.registers import Unit
 from weft.sw.estimate import (
     DISPATCH_LATENCY,
     DRAIN_LATENCY,
     FIRST_FETCH,
+    LOAD_LATENCY,
     READ_LATENCY,
-    STORE_LATENCY,
     Pipeline,
     array_latency,
     conv_cycles,
     drain_cycles,
     drain_latency,
-    layer_cycles,
-    timeline,
 )
 
 CONFIG = Config(rows=8, cols=8, weight_rows=4, lanes=2, memory_width=64, axi_width=64)
@@ -37,6 +35,7 @@ WORDS = 8
 def test_latencies_are_those_of_the_units(config):
     assert array_latency(config) == Feeder(config).DONE_LATENCY
     assert drain_latency(config) == Drain(config).DONE_LATENCY
+    assert LoadUnit(config).DONE_LATENCY == LOAD_LATENCY
 
 
 def test_cycles():
@@ -109,85 +108,18 @@ def test_loads_share_the_port_with_the_program():
     pipeline = Pipeline(CONFIG)
     load = pipeline.load(100)
     # The first instructions, and the one fetched when this one was dispatched, come before.
-    assert load.done == FIRST_FETCH + (CONFIG.fetch_depth + 1) * WORDS + 100
+    assert load.done == FIRST_FETCH + (CONFIG.fetch_depth + 1) * WORDS + 100 + LOAD_LATENCY
     assert pipeline.load(10).done == load.done + WORDS + 10
 
 
 def test_a_late_load_takes_the_latency_of_memory():
     pipeline = Pipeline(CONFIG)
     load = pipeline.load(10, after=1000)
-    assert (load.accepted, load.done) == (1000, 1000 + READ_LATENCY + 10)
-
-
-@pytest.mark.parametrize(
-    "writes, done",
-    [([], 20), ([(30, 40, 1)], 20), ([(0, 9, 1)], 20), ([(15, 24, 1)], 30), ([(15, 24, 2)], 25), ([(5, 12, 1)], 23)],
-    ids=str,
-)
-def test_a_load_of_the_scratchpad_waits_where_the_drain_writes(writes, done):
-    pipeline = Pipeline(CONFIG)
-    pipeline.loads.append((10, 10))
-    pipeline.writes.extend(writes)
-    assert pipeline.loaded(0) == done
-
-
-def test_a_drain_writes_behind_each_window():
-    pipeline = ready()
-    pipeline.conv(50)
-    drain = pipeline.drain(12, window=4)
-    write = drain_latency(CONFIG) - 1
-    assert pipeline.writes[-1] == (drain.start + 3 + write, drain.start + 11 + write, 4)
+    assert (load.accepted, load.done) == (1000, 1000 + READ_LATENCY + 10 + LOAD_LATENCY)
 
 
 def test_arrivals_of_an_input():
     pipeline = Pipeline(CONFIG)
     arrivals = pipeline.load_arrivals(20)
-    start = FIRST_FETCH + (CONFIG.fetch_depth + 1) * WORDS
+    start = FIRST_FETCH + (CONFIG.fetch_depth + 1) * WORDS + LOAD_LATENCY
     assert arrivals == [(8, start + 1), (16, start + 2), (20, start + 3)]
-
-
-def test_timeline_of_a_program():
-    program = [
-        instruction(Opcode.LOAD, rows=1, bytes=80, signal=1 << Unit.ARRAY),
-        instruction(
-            Opcode.CONV,
-            wait=1 << Unit.LOAD,
-            tag=1,
-            acquire=1,
-            commit=1,
-            n_count=2,
-            ky_count=3,
-            kx_count=1,
-            run=17,
-            ox_count=1,
-            oy_count=1,
-        ),
-        instruction(
-            Opcode.DRAIN,
-            tag=1,
-            release=1,
-            rows=1,
-            pixels=1,
-            channels=9,
-            window_height=1,
-            window_width=1,
-            signal=1 << Unit.STORE,
-        ),
-        instruction(Opcode.STORE, wait=1 << Unit.DRAIN, tag=2, rows=1, bytes=9),
-        instruction(Opcode.END),
-    ]
-    load, conv, drain, store = times = timeline(CONFIG, program)
-    assert conv.accepted == load.done
-    # 2 * 3 * 3 passes of 2 cycles each, of which the last one issues its pixel in the first.
-    assert conv.done == conv.accepted + 36 - 1 + array_latency(CONFIG)
-    assert drain.done == conv.done + 5 - 1 + DRAIN_LATENCY
-    assert store.done == drain.done + 2 + STORE_LATENCY
-    assert layer_cycles(program, times) == {1: drain.done}
-
-
-def test_layers_last_from_one_completion_to_the_next():
-    tags = [(Opcode.CONV, 1), (Opcode.DRAIN, 1), (Opcode.CONV, 2), (Opcode.DRAIN, 2), (Opcode.DRAIN, 1)]
-    program = [instruction(opcode, tag=tag) for opcode, tag in tags]
-    times = [Pipeline(CONFIG).conv(n) for n in (100, 200, 300, 400, 250)]
-    cycles = layer_cycles(program, times)
-    assert cycles == {1: times[4].done, 2: times[3].done - times[4].done}

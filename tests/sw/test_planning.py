@@ -36,7 +36,7 @@ def lenet():
 def planned(graph, config):
     boundary = split(graph)
     layers = lower(graph, boundary, config)
-    return layers, plan(layers, boundary.inputs, config)
+    return layers, plan(layers, boundary.inputs, config).plans
 
 
 @pytest.mark.parametrize("rows, cols", [(8, 8), (16, 8)])
@@ -44,7 +44,7 @@ def test_lenet_takes_the_passes_of_the_design(lenet, rows, cols):
     graph, boundary = lenet
     config = TWO_LANES.replace(rows=rows, cols=cols, weight_rows=rows)
     layers = lower(graph, boundary, config)
-    plans = plan(layers, boundary.inputs, config)
+    plans = plan(layers, boundary.inputs, config).plans
     assert [pass_cycles(*both, config) for both in zip(layers, plans, strict=True)] == BOUNDS[rows, cols]
     assert sum(BOUNDS[rows, cols]) == {8: 7877, 16: 5415}[rows]
 
@@ -54,7 +54,7 @@ def test_lenet_on_a_drain_of_two_lanes_is_bound_by_it(lenet):
     graph, boundary = lenet
     config = TWO_LANES.replace(rows=16, cols=16, weight_rows=16, lanes=2)
     layers = lower(graph, boundary, config)
-    plans = plan(layers, boundary.inputs, config)
+    plans = plan(layers, boundary.inputs, config).plans
     found = [pass_cycles(*both, config) for both in zip(layers, plans, strict=True)]
     assert found[1:] == BOUNDS[16, 16][1:]
     assert 1680 <= found[0] <= 1.15 * 1680
@@ -64,7 +64,7 @@ def test_lenet_on_a_drain_of_two_lanes_is_bound_by_it(lenet):
 def test_the_last_tile_is_short(lenet):
     graph, boundary = lenet
     layers = lower(graph, boundary, TWO_LANES)
-    plans = plan(layers, boundary.inputs, TWO_LANES)
+    plans = plan(layers, boundary.inputs, TWO_LANES).plans
     last = plans[-3].tiles
     assert last[-1].columns[1] < max(tile.columns[1] for tile in last)
 
@@ -72,7 +72,7 @@ def test_the_last_tile_is_short(lenet):
 def test_a_product_starts_on_what_is_there_of_its_input(lenet):
     graph, boundary = lenet
     layers = lower(graph, boundary, TWO_LANES)
-    plans = plan(layers, boundary.inputs, TWO_LANES)
+    plans = plan(layers, boundary.inputs, TWO_LANES).plans
     assert len(plans[2].tiles[0].ends) > 1
     assert all(len(tile.ends) == 1 for tile in plans[2].tiles[1:])
     assert all(len(tile.ends) == 1 for one in plans[:2] for tile in one.tiles)
@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_streamed(lenet, tiles):
     graph, boundary = lenet
     config = TWO_LANES.replace(weight_tiles=tiles)
     layers = lower(graph, boundary, config)
-    plans = plan(layers, boundary.inputs, config)
+    plans = plan(layers, boundary.inputs, config).plans
     streamed = [one for one in plans if one.streamed]
     room = tiles - sum(one.weight_tiles for one in plans if not one.streamed)
     assert streamed
@@ -104,7 +104,7 @@ def test_tiles_fit_into_the_accumulator(lenet):
     graph, boundary = lenet
     config = TWO_LANES.replace(accumulators=30)
     layers = lower(graph, boundary, config)
-    for layer, one in zip(layers, plan(layers, boundary.inputs, config), strict=True):
+    for layer, one in zip(layers, plan(layers, boundary.inputs, config).plans, strict=True):
         for tile in one.tiles:
             assert shape_of(layer, one, tile, config).entries <= 30
 

@@ -1,69 +1,86 @@
-"""What the tables hold, put together as the drain does, equals the operator on every pair of values."""
+"""What the tables hold, against the operators that they stand for."""
 
 import numpy as np
 import pytest
 from weft.rtl.isa import Rounding
-from weft.sim.golden import requantize
-from weft.sw import elementwise
+from weft.sim import golden, golden_operators
+from weft.sw import elementwise, host
 from weft.sw.elementwise import Level
 from weft.sw.errors import UserError
 from weft.sw.graph import ONNX, TFLITE, Add, Subtract, Tensor
-from weft.sw.tables import VALUES, requantized, sum_parameters, sum_tables
+from weft.sw.tables import requantized, sum_parameters, sum_tables
 
-SCALES = [(0.02, 0.03, 0.04), (0.5, 0.001, 0.3), (0.0071, 0.0071, 0.0071)]
+VALUES = np.arange(-128, 128, dtype=np.int8)
 
 
-def tensors(scales, seed):
-    points = np.random.default_rng(seed).integers(-128, 128, 3).tolist()
+def tensors(seed, spread=2.0):
+    random = np.random.default_rng(seed)
     return [
-        Tensor(name, (1, 4), "int8", float(np.float32(s)), z) for name, s, z in zip("abc", scales, points, strict=True)
+        Tensor(name, (1, 256), "int8", float(np.float32(np.exp(random.uniform(-spread, spread)))), int(zero))
+        for name, zero in zip("aby", random.integers(-128, 128, 3), strict=True)
     ]
 
 
-def results(operator, a, b, target):
-    """All 65,536 pairs."""
-    tables = sum_tables(operator, a, b, target).astype(np.int64)
-    sums = tables[0][:, None] + tables[1][None, :]
-    assert np.abs(sums).max() < 1 << 31
+def sums(operator, a, b, target):
+    """The sum of every value of a and every value of b, as the drain makes it."""
+    first, second = sum_tables(operator, a, b, target)
     (multiplier, shift), rounding = sum_parameters(operator, a, b, target)
-    return requantize(
-        sums.astype(np.int32), 0, multiplier, shift, Rounding(rounding), target.zero_point, -128, 127
-    ).astype(np.int64)
+    assert rounding is (Rounding.NEAREST_EVEN if operator.rounding == ONNX else Rounding.DOUBLE)
+    total = first[:, None] + second
+    assert total.dtype == np.int32
+    return golden.requantize(total, 0, multiplier, shift, rounding, target.zero_point, -128, 127)
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("scales", SCALES)
-@pytest.mark.parametrize("kind, reference", [(Add, elementwise.add), (Subtract, elementwise.subtract)])
-def test_tflite_sums_are_exact(kind, reference, scales, seed):
-    a, b, target = tensors(scales, seed)
-    operator = kind("sum", ("a", "b"), "c", rounding=TFLITE)
-    x, y = np.meshgrid(VALUES.astype(np.int8), VALUES.astype(np.int8), indexing="ij")
-    expected = reference(x, y, (Level.of(a), Level.of(b), Level.of(target)))
-    np.testing.assert_array_equal(results(operator, a, b, target), expected)
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("kind", [Add, Subtract])
+def test_tflite_sums(kind, seed):
+    a, b, target = tensors(seed)
+    function = elementwise.add if kind is Add else elementwise.subtract
+    wanted = function(VALUES[:, None], VALUES, tuple(map(Level.of, (a, b, target))))
+    np.testing.assert_array_equal(sums(kind("sum", ("a", "b"), "y", rounding=TFLITE), a, b, target), wanted)
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("scales", [(0.0213, 0.0347, 0.0419), (0.5, 0.001, 0.3), (0.0071, 0.0071, 0.0071)])
-def test_onnx_sums_round_the_real_sum(scales, seed):
-    """Within one step of float32's own rounding, and equal in more than 999 of 1,000 pairs; scales in a simple ratio,
-    as 1/2 and 3/4, would make ties that float32 breaks by its own errors."""
-    a, b, target = tensors(scales, seed)
-    operator = Add("sum", ("a", "b"), "c", rounding=ONNX)
-    real = [(np.float32(VALUES - one.zero_point) * np.float32(one.scale)) for one in (a, b)]
-    sums = (real[0][:, None] + real[1][None, :]) / np.float32(target.scale)
-    expected = np.clip(np.rint(sums).astype(np.int64) + target.zero_point, -128, 127)
-    difference = np.abs(results(operator, a, b, target) - expected)
-    assert difference.max() <= 1
-    assert (difference == 0).mean() > 0.999
+@pytest.mark.parametrize("kind, sign", [(Add, 1), (Subtract, -1)])
+def test_onnx_sums_are_those_of_float32_but_at_ties(kind, sign, capsys):
+    """ONNX Runtime adds in float32 and divides, which rounds twice more: only next to a tie does it show."""
+    different = 0
+    for seed in range(40):
+        a, b, target = tensors(seed)
+        found = sums(kind("sum", ("a", "b"), "y", rounding=ONNX), a, b, target)
+        levels = tuple(map(Level.of, (a, b, target)))
+        np.testing.assert_array_equal(found, golden_operators.add_real(VALUES[:, None], VALUES, levels, sign=sign))
+        real = [host.dequantize(VALUES, tensor.scale, tensor.zero_point) for tensor in (a, b)]
+        wanted = host.quantize(real[0][:, None] + np.float32(sign) * real[1], target.scale, target.zero_point)
+        assert np.abs(found.astype(int) - wanted).max() <= 1
+        exact = real[0][:, None].astype(np.float64) + sign * real[1].astype(np.float64)
+        distance = np.abs(np.abs(exact / np.float64(np.float32(target.scale))) % 1 - 0.5)
+        assert np.all(distance[found != wanted] < 1e-4)
+        different += int((found != wanted).sum())
+    with capsys.disabled():
+        print(f" {different} of {40 * 65536} sums differ from float32")
+    assert different < 100
 
 
+def test_ties_of_onnx_sums_go_to_even():
+    a, b, target = (Tensor(name, (1, 1), "int8", scale, 0) for name, scale in (("a", 0.25), ("b", 0.25), ("y", 0.5)))
+    found = sums(Add("sum", ("a", "b"), "y", rounding=ONNX), a, b, target)
+    assert [found[128 + x, 128] for x in (1, 3, 5, -1, -3)] == [0, 2, 2, 0, -2]
+
+
+def test_sums_too_large_for_fixed_point_are_refused():
+    a, b, target = (Tensor(name, (1, 1), "int8", scale, 0) for name, scale in (("a", 1e6), ("b", 1.0), ("y", 1.0)))
+    with pytest.raises(UserError, match=r"has scales that lift sums to 1\.28e\+08, supported are sums below 1\.67"):
+        sum_tables(Add("sum", ("a", "b"), "y", rounding=ONNX), a, b, target)
+
+
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("rounding", [ONNX, TFLITE])
-def test_the_same_scale_requantizes_to_itself(rounding):
-    a, _, _ = tensors(SCALES[0], 1)
-    np.testing.assert_array_equal(requantized(a, a, rounding), VALUES)
-
-
-def test_sums_that_cannot_be_held_are_refused():
-    a, b, target = tensors((1.0, 1.0, 1e-6), 0)
-    with pytest.raises(UserError, match="has scales that lift sums to"):
-        sum_tables(Add("sum", ("a", "b"), "c", rounding=ONNX), a, b, target)
+def test_requantized(seed, rounding):
+    a, _, target = tensors(seed)
+    if rounding == ONNX:
+        wanted = host.quantize(host.dequantize(VALUES, a.scale, a.zero_point), target.scale, target.zero_point)
+    else:
+        factor = golden.quantize_multiplier(np.float64(a.scale) / np.float64(target.scale))
+        centred = VALUES.astype(np.int32) - a.zero_point
+        wanted = golden.requantize(centred, 0, *factor, Rounding.DOUBLE, target.zero_point, -128, 127)
+    np.testing.assert_array_equal(requantized(a, target, rounding), wanted)

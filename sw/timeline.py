@@ -1,0 +1,362 @@
+"""When each instruction of a program is accepted by its unit, begins to work and is complete: a simulation in discrete
+events of the units, their queues, the tokens, the accumulator's halves and the memory port."""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from weft.rtl.config import Config
+from weft.rtl.isa import Instruction, Opcode, Space
+from weft.rtl.registers import Unit
+
+from .estimate import (
+    DISPATCH_LATENCY,
+    FIRST_FETCH,
+    HALVES,
+    LOAD_LATENCY,
+    READ_LATENCY,
+    STORE_LATENCY,
+    UNIT_OF,
+    Times,
+    array_latency,
+    conv_cycles,
+    drain_cycles,
+    drain_latency,
+    instruction_words,
+)
+
+Event = Callable[[], None]
+
+RECENT = 4
+"""DRAINs that may still write while a burst for the scratchpad arrives."""
+
+
+@dataclass(frozen=True)
+class Writes:
+    """A DRAIN writes to the scratchpad in cycle `first`, then every `step` cycles up to `last`."""
+
+    first: int
+    last: int
+    step: int
+
+    def count(self, start: int, stop: int) -> int:
+        """Writes from `start` on and before `stop`."""
+        return self._before(stop) - self._before(start)
+
+    def _before(self, time: int) -> int:
+        return max((min(time, self.last + 1) - self.first + self.step - 1) // self.step, 0)
+
+
+def burst_beats(config: Config) -> int:
+    """Beats of the bursts in the middle of a long transfer: a power of two, and no more than 4 KB."""
+    longest: int = min(config.axi_burst, 4096 * 8 // config.axi_width)
+    return 1 << longest.bit_length() - 1
+
+
+@dataclass
+class _Request:
+    """Words that memory is asked for."""
+
+    bursts: deque[int]
+    """Words of each burst."""
+    scratchpad: bool
+    done: Event
+    """Called when the last word is there."""
+    left: int
+    """Bursts that are not there yet."""
+
+
+class _Memory:
+    """The reading half of the memory port: fetch and load take turns, requests are cut into bursts, a few bursts are
+    outstanding, and a word arrives per cycle, in order. Words for the scratchpad wait where the drain writes."""
+
+    def __init__(self, clock: "Timeline") -> None:
+        self.clock = clock
+        config = clock.config
+        self.burst_words = burst_beats(config) * config.axi_width // config.memory_width
+        self.outstanding = config.axi_outstanding
+        self.waiting: dict[bool, deque[_Request]] = {False: deque(), True: deque()}
+        """Requests of fetch (False) and load (True)."""
+        self.turn = False
+        self.current: _Request | None = None
+        self.ready = clock.now
+        """When the next burst, or request, can be taken."""
+        self.arriving: deque[tuple[int, int, _Request]] = deque()
+        """When the first word of a burst comes at the earliest, and how many words it has."""
+        self.expecting = False
+        self.writes: deque[Writes] = deque(maxlen=RECENT)
+        self.free = 0
+
+    def ask(self, load: bool, offset: int, words: int, scratchpad: bool, done: Event) -> None:
+        """Request words from a memory address on, which counts words."""
+        first = min(self.burst_words - offset % self.burst_words, words)
+        rest = words - first
+        bursts = deque([first, *[self.burst_words] * (rest // self.burst_words)])
+        if rest % self.burst_words:
+            bursts.append(rest % self.burst_words)
+        self.waiting[load].append(_Request(bursts, scratchpad, done, len(bursts)))
+        self._offer()
+        self._issue()
+
+    def _offer(self) -> None:
+        """What is offered is not withdrawn: a request that waits alone will be the next one."""
+        for load in (False, True):
+            if self.waiting[load] and not self.waiting[not load]:
+                self.turn = load
+
+    def _issue(self) -> None:
+        if self.ready > self.clock.now:
+            return
+        if self.current is None:
+            chosen = self.turn if self.waiting[self.turn] else not self.turn
+            if not self.waiting[chosen]:
+                return
+            self.current = self.waiting[chosen].popleft()
+            self.turn = not chosen
+            self._offer()
+        if not self.outstanding:
+            return
+        self.outstanding -= 1
+        request = self.current
+        self.arriving.append((self.clock.now + READ_LATENCY, request.bursts.popleft(), request))
+        if not request.bursts:
+            self.current = None
+        self.ready = self.clock.now + 1
+        self.clock.at(self.ready, self._issue)
+        self._expect()
+
+    def _expect(self) -> None:
+        """Look again when the burst that comes next may be complete."""
+        if self.arriving and not self.expecting:
+            self.expecting = True
+            self.clock.at(max(self._complete_at(), self.clock.now), self._arrive)
+
+    def _complete_at(self) -> int:
+        """When the burst that comes next is complete, as far as writes of the drain are known."""
+        first, words, request = self.arriving[0]
+        start = max(self.free, first)
+        finish = start + words
+        if request.scratchpad:
+            while finish != (later := start + words + sum(one.count(start, finish) for one in self.writes)):
+                finish = later
+        return finish
+
+    def _arrive(self) -> None:
+        self.expecting = False
+        if self._complete_at() <= self.clock.now:
+            self.free = self.clock.now
+            request = self.arriving.popleft()[2]
+            self.outstanding += 1
+            request.left -= 1
+            if not request.left:
+                request.done()
+            self._issue()
+        self._expect()
+
+
+class _Queue:
+    """A unit's queue, and when it took its last instructions."""
+
+    def __init__(self, slots: int) -> None:
+        self.waiting: deque[tuple[int, int]] = deque()
+        """Number of an instruction, and when it is whole."""
+        self.accepted: deque[int] = deque([-(1 << 30)] * slots, slots)
+        self.taken = 0
+        self.dispatched = 0
+        self.free: int | None = 0
+        """When the unit can take an instruction; None where it is not known yet."""
+
+
+class Timeline:
+    """One run of a program."""
+
+    def __init__(self, config: Config, program: Sequence[Instruction]) -> None:
+        self.config = config
+        self.program = [one for one in program if one.opcode is not Opcode.END]
+        self.words = instruction_words(config)
+        self.now = FIRST_FETCH - READ_LATENCY
+        self.times: list[Times | None] = [None] * len(self.program)
+        self._left = len(self.program)
+        self._events: list[tuple[int, int, Event]] = []
+        self._count = 0
+        self._memory = _Memory(self)
+        self._slots = config.queue_depth + 1
+        self._queues = {unit: _Queue(self._slots) for unit in Unit}
+        self._tokens = {(giver, taker): 0 for giver in Unit for taker in Unit}
+        self._halves = HALVES
+        self._committed: deque[int] = deque()
+        self._draining: tuple[int, int] | None = None
+        """The DRAIN that waits for its half, and when it was accepted."""
+        self._arrived: deque[int] = deque()
+        self._fetching = 0
+        self._next = 0
+        self._dispatched = 0
+        self._dispatching = False
+
+    def at(self, time: int, event: Event) -> None:
+        """Let something happen at a time; what was announced first comes first."""
+        self._count += 1
+        heapq.heappush(self._events, (time, self._count, event))
+
+    def run(self) -> list[Times]:
+        """The times of all instructions but END."""
+        for _ in range(self.config.fetch_depth):
+            self._fetch()
+        while self._left:
+            self.now, _, event = heapq.heappop(self._events)
+            event()
+        return [times for times in self.times if times is not None]
+
+    def _fetch(self) -> None:
+        self._fetching += 1
+        self._memory.ask(False, self._fetching * self.words, self.words, False, self._fetched)
+
+    def _fetched(self) -> None:
+        self._arrived.append(self.now)
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Begin to pass the next instruction to its queue, if it is here and the queue will have room."""
+        if self._dispatching or not self._arrived or self._next >= len(self.program):
+            return
+        queue = self._queues[UNIT_OF[self.program[self._next].opcode]]
+        if queue.dispatched - queue.taken >= self._slots:
+            return
+        # A full queue keeps this instruction, and so all behind it, from being dispatched.
+        room = queue.accepted[queue.dispatched - queue.taken]
+        done = max(self._arrived.popleft(), max(self._dispatched, room) + self.words)
+        queue.dispatched += 1
+        self._dispatching = True
+        self.at(done, partial(self._passed, queue))
+
+    def _passed(self, queue: _Queue) -> None:
+        unit = UNIT_OF[self.program[self._next].opcode]
+        queue.waiting.append((self._next, self.now + DISPATCH_LATENCY))
+        self._dispatched = self.now
+        self._dispatching = False
+        self._next += 1
+        self._fetch()
+        self._dispatch()
+        self._accept(unit)
+
+    def _accept(self, unit: Unit) -> None:
+        """Let a unit take its next instruction, if all that it waits for is there."""
+        queue = self._queues[unit]
+        if not queue.waiting or queue.free is None:
+            return
+        number, whole = queue.waiting[0]
+        # The queue puts one instruction together while the unit works on the one before.
+        time = max(whole, queue.accepted[-1] + self.words, queue.free)
+        if time > self.now:
+            self.at(time, partial(self._accept, unit))
+            return
+        one = self.program[number]
+        givers = [giver for giver in Unit if one.wait >> giver & 1]
+        if any(not self._tokens[giver, unit] for giver in givers):
+            return
+        acquires = one.opcode is Opcode.CONV and one.acquire
+        if acquires and not self._halves:
+            return
+        self._halves -= bool(acquires)
+        for giver in givers:
+            self._tokens[giver, unit] -= 1
+        queue.waiting.popleft()
+        queue.accepted.append(self.now)
+        queue.taken += 1
+        self._begin(number, one, queue)
+        self._dispatch()
+        self._accept(unit)
+
+    def _begin(self, number: int, one: Instruction, queue: _Queue) -> None:
+        config = self.config
+        match one.opcode:
+            case Opcode.CONV:
+                pixels = one.ox_count * one.oy_count
+                chunks = 1 if one.mode else -(-one.run // config.rows)
+                cycles = conv_cycles(config, one.n_count * one.ky_count * one.kx_count * chunks, pixels)
+                # A pass that waits for weights has issued its last pixel before.
+                short = max(config.weight_steps - pixels, 0)
+                queue.free = self.now + cycles
+                done = self.now + cycles - short + array_latency(config)
+                self._complete(number, self.now, self.now + 1, done)
+                if one.commit:
+                    self.at(done, self._commit)
+            case Opcode.DRAIN:
+                queue.free = None
+                self._draining = number, self.now
+                self._drain()
+            case Opcode.LOAD:
+                queue.free = self.now + one.rows
+                inside = one.space == Space.SCRATCHPAD.value
+                offset, skew = divmod(one.offset, config.memory_bytes)
+                words = one.rows * -(-(skew + one.bytes) // config.memory_bytes)
+                self._memory.ask(True, offset, words, inside, partial(self._loaded, number, self.now))
+            case _:
+                queue.free = self.now + one.rows
+                words = one.rows * -(-one.bytes // config.memory_bytes)
+                self._complete(number, self.now, self.now + 1, self.now + words + STORE_LATENCY)
+
+    def _commit(self) -> None:
+        self._committed.append(self.now)
+        self._drain()
+
+    def _drain(self) -> None:
+        """Start the DRAIN that waits, if its half is full."""
+        if self._draining is None or not self._committed:
+            return
+        number, accepted = self._draining
+        self._draining = None
+        one = self.program[number]
+        window = one.window_height * one.window_width
+        start = max(accepted + 1, self.now)
+        last = start + drain_cycles(self.config, one.rows * one.pixels, one.channels, window) - 1
+        latency = drain_latency(self.config)
+        self._memory.writes.append(Writes(start + window - 2 + latency, last - 1 + latency, window))
+        if one.release:
+            self._committed.popleft()
+            self.at(last, self._release)
+        self._queues[Unit.DRAIN].free = last
+        self.at(last, partial(self._accept, Unit.DRAIN))
+        self._complete(number, accepted, start, last + latency)
+
+    def _release(self) -> None:
+        self._halves += 1
+        self._accept(Unit.ARRAY)
+
+    def _loaded(self, number: int, accepted: int) -> None:
+        self._complete(number, accepted, accepted, self.now + LOAD_LATENCY)
+
+    def _complete(self, number: int, accepted: int, start: int, done: int) -> None:
+        """The instruction is complete at `done`, and gives its tokens then."""
+        one = self.program[number]
+        self.times[number] = Times(accepted, start, done)
+        self._left -= 1
+        if one.signal:
+            self.at(done, partial(self._signal, UNIT_OF[one.opcode], one.signal))
+
+    def _signal(self, unit: Unit, takers: int) -> None:
+        for taker in Unit:
+            if takers >> taker & 1:
+                self._tokens[unit, taker] += 1
+                self._accept(taker)
+
+
+def timeline(config: Config, program: Sequence[Instruction]) -> list[Times]:
+    """What happens when, for each instruction of a program but its END."""
+    return Timeline(config, program).run()
+
+
+def layer_cycles(program: Sequence[Instruction], times: Sequence[Times]) -> dict[int, int]:
+    """Cycles per tag of a CONV or DRAIN, in ascending order: from when all before it are complete (the start of the run
+    for the first) until it is, too."""
+    done: dict[int, int] = {}
+    for one, when in zip(program, times, strict=False):
+        if one.opcode in (Opcode.CONV, Opcode.DRAIN):
+            done[one.tag] = max(done.get(one.tag, 0), when.done)
+    cycles, before = {}, 0
+    for tag in sorted(done):
+        end = max(before, done[tag])
+        cycles[tag], before = end - before, end
+    return cycles

@@ -101,6 +101,7 @@ class Core(Component):
         m.d.comb += [
             scratchpad.array_read.eq(feeder.read),
             feeder.read_data.eq(scratchpad.array_data),
+            feeder.pause.eq(scratchpad.starved),
             weights.read.eq(feeder.line),
             array.weights.eq(weights.weights),
             array.activations.eq(feeder.activations),

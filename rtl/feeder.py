@@ -17,15 +17,17 @@ class Feeder(Component):
     """The array's controller.
 
     Loop registers form a chain from the slowest loop to the fastest; each step adds to the registers of its own level
-    and copies them into the faster ones. One pixel is issued per cycle; a pass that has fewer pixels than the weights
-    take to arrive waits for the rest. An issue at cycle t reads the scratchpad at t + 1; the pixel enters the array at
-    t + ISSUE_LATENCY and its sums leave column 0 at t + SUMS_LATENCY.
+    and copies them into the faster ones. One pixel is issued per cycle, but in a pause; a pass that has fewer pixels
+    than the weights take to arrive waits for the rest. An issue at cycle t reads the scratchpad at t + 1; the pixel
+    enters the array at t + ISSUE_LATENCY and its sums leave column 0 at t + SUMS_LATENCY.
 
     Members
     -------
     instruction : stream of isa.CONV, whose tokens are taken. Accepted in the cycle in which the previous one issues
         its last pixel, so that passes of different instructions follow each other without a bubble.
     release : the drain frees a half in this cycle.
+    pause : leave out an issue, as soon as that does no harm: a pass's first pixel meets its weights, and a depthwise
+        stream must not be torn.
     done : one pulse per instruction, when its last sum is in the accumulator.
     """
 
@@ -39,6 +41,7 @@ class Feeder(Component):
             {
                 "instruction": In(stream.Signature(isa.CONV)),
                 "release": In(1),
+                "pause": In(1),
                 "read": Out(array_read_layout(config)),
                 "read_data": In(data.ArrayLayout(unsigned(8), config.word_bytes)),
                 "line": Out(weight_read_layout(config)),
@@ -109,13 +112,18 @@ class Feeder(Component):
         last_chunk, last_kx, last_ky, last_n = (
             Signal(name=name) for name in ("last_chunk", "last_kx", "last_ky", "last_n")
         )
+        pause = Signal()
+        # The weights of a pass arrive together with its first pixel.
+        may_pause = ~first
         if config.depthwise:
             m.d.comb += columns.eq(held.mode == isa.Mode.COLUMNS)
+            may_pause &= ~columns | (ox == held.ox_count - 1)
+        m.d.comb += pause.eq(self.pause & may_pause)
         m.d.comb += [
             yields.eq(~columns | (wait == 0)),
-            issue.eq(active & ~pixels_done),
+            issue.eq(active & ~pixels_done & ~pause),
             last_pixel.eq((ox == 0) & (oy == 0)),
-            pass_end.eq(active & (pixels_done | last_pixel) & (step >= steps - 1)),
+            pass_end.eq(active & (pixels_done | (issue & last_pixel)) & (step >= steps - 1)),
             last_chunk.eq(columns | (k_left <= rows)),
             last_kx.eq(kx == 0),
             last_ky.eq(ky == 0),
@@ -277,6 +285,8 @@ class Feeder(Component):
         ]
         with m.If(issue):
             m.d.comb += self.activity.eq(Activity.BUSY)
+        with m.Elif(active & ~pixels_done):
+            m.d.comb += self.activity.eq(Activity.WAIT_SCRATCHPAD)
         with m.Elif(active):
             m.d.comb += self.activity.eq(Activity.WAIT_WEIGHTS)
         with m.Elif(self.instruction.valid & ~can_start):

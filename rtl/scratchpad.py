@@ -65,6 +65,7 @@ class Scratchpad(Component):
     array_read : array_read_layout; never stalled.
     array_data : B x unsigned(8); byte j is the byte at address + j, READ_LATENCY cycles after `array_read`.
     store_read : stream of byte addresses; ready when the array does not read.
+    starved : a `store_read` has waited for PATIENCE cycles; the array should leave out a read.
     store_data, store_valid : a memory word of the bytes from there on, READ_LATENCY cycles after the grant.
     drain_write : drain_write_layout; never stalled.
     load_write : stream of bus.local_write_layout; ready when the drain does not write.
@@ -76,6 +77,9 @@ class Scratchpad(Component):
     WRITE_LATENCY = 2
     """The register behind the alignment, and the memory."""
 
+    PATIENCE = 14
+    """Two cycles are left out then: a busy array loses at most one in eight to stores."""
+
     def __init__(self, config: Config) -> None:
         self.config = config
         bits = address_bits(config)
@@ -84,6 +88,7 @@ class Scratchpad(Component):
                 "array_read": In(array_read_layout(config)),
                 "array_data": Out(data.ArrayLayout(unsigned(8), config.word_bytes)),
                 "store_read": In(stream.Signature(unsigned(bits))),
+                "starved": Out(1),
                 "store_data": Out(config.memory_width),
                 "store_valid": Out(1),
                 "drain_write": In(drain_write_layout(config)),
@@ -121,6 +126,12 @@ class Scratchpad(Component):
             address.eq(Mux(array.enable, array.address, store.payload)),
             enable.eq(array.enable | store.valid),
         ]
+        waited = Signal(range(self.PATIENCE + 1))
+        m.d.comb += self.starved.eq(waited == self.PATIENCE)
+        with m.If(~store.valid | store.ready):
+            m.d.sync += waited.eq(0)
+        with m.Elif(~self.starved):
+            m.d.sync += waited.eq(waited + 1)
         offset, even_line, odd_line, in_even = self._split(address)
         m.d.comb += [
             even.read.address.eq(even_line),

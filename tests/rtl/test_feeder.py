@@ -93,11 +93,12 @@ def expected(conv, config):
     return passes
 
 
+@pytest.mark.parametrize("pauses", [0, 0.3])
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("rows, cols, weight_rows", SHAPES)
-def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed):
+def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed, pauses):
     """Activations, weight lines and accumulator control of several instructions equal the written-out loops; every
-    pass lasts max(pixels, S) cycles and the next instruction follows at once."""
+    pass lasts max(pixels, S) cycles and the next instruction follows at once. A pause is a bubble and nothing else."""
     config, dut = make(rows, cols, weight_rows)
     random = np.random.default_rng(seed)
     program = [random_conv(random, config) for _ in range(4)]
@@ -115,7 +116,9 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed):
         # A committed half is given back at once, as by a drain without work.
         start = None
         pipeline = []
-        for cycle in range(cycles + 100):
+        seen["arrivals"] = arrivals = []
+        for cycle in range(2 * cycles + 100 if pauses else cycles + 100):
+            ctx.set(dut.pause, int(random.random() < pauses))
             read = (ctx.get(dut.read.enable), ctx.get(dut.read.address))
             pipeline.append(read[1])
             if len(pipeline) > 2:
@@ -124,6 +127,7 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed):
                 ctx.set(dut.read_data, data)
             if ctx.get(dut.line.enable):
                 seen["lines"].append(ctx.get(dut.line.line))
+                arrivals.append(cycle)
             control = ctx.get(dut.control)
             if read[0]:
                 start = cycle if start is None else start
@@ -146,7 +150,7 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed):
         released[0] += give
         return int(give)
 
-    simulate(dut, host, watch, cycles=cycles + 200)
+    simulate(dut, host, watch, cycles=2 * cycles + 200)
 
     passes = [one for conv in program for one in expected(conv, config)]
     assert seen["lines"] == [line for lines, _ in passes for line in lines]
@@ -160,15 +164,24 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed):
         assert seen["pixels"][entered] == lanes
         assert seen["first"][entered] == first
     assert seen["done"] == len(program)
+    # The weights of a pass arrive together with its first pixel.
+    firsts = [cycle for cycle, value in enumerate(seen["first"]) if value]
+    lines = seen["arrivals"][:: config.weight_steps]
+    assert len({first - line for first, line in zip(firsts, lines, strict=True)}) == 1
+    if pauses:
+        assert issued[-1] - issued[0] + 1 > len(issued)
+        return
     # No bubble: the last pixel leaves exactly as many cycles behind the first as the passes take.
     tail = max(len(passes[-1][1]), config.weight_steps) - len(passes[-1][1])
     assert issued[-1] - issued[0] + 1 + tail == cycles
 
 
 @pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("pauses", [0, 0.5])
 @pytest.mark.parametrize("rows, cols, weight_rows", [(1, 1, 1), (4, 4, 2), (3, 5, 1), (8, 2, 8)])
-def test_columns_mode_streams_positions(rows, cols, weight_rows, seed):
-    """Every position goes north, in order; those behind the warm-up, one per interval, have a place for their sum."""
+def test_columns_mode_streams_positions(rows, cols, weight_rows, pauses, seed):
+    """Every position goes north, in order; those behind the warm-up, one per interval, have a place for their sum. A
+    pause comes between streams alone."""
     config = Config(
         rows=rows, cols=cols, weight_rows=weight_rows, weight_tiles=256, scratchpad_bytes=512, depthwise=True
     )
@@ -208,6 +221,7 @@ def test_columns_mode_streams_positions(rows, cols, weight_rows, seed):
         ctx.set(dut.instruction.valid, 0)
         addresses = [0, 0]
         for _ in range(8 * len(positions) + 8 * config.weight_steps + 60):
+            ctx.set(dut.pause, int(random.random() < pauses))
             reads.append(ctx.get(dut.read.enable))
             addresses.append(ctx.get(dut.read.address))
             ctx.set(dut.read_data, [byte_at(addresses[-3] + lane, 512) for lane in range(config.word_bytes)])
@@ -219,6 +233,9 @@ def test_columns_mode_streams_positions(rows, cols, weight_rows, seed):
     simulate(dut, testbench, cycles=8 * len(positions) + 8 * config.weight_steps + 80)
     issued = [cycle for cycle, enabled in enumerate(reads) if enabled]
     assert [seen[cycle + 2] for cycle in issued] == positions
+    for start in range(0, len(issued), conv.ox_count):
+        stream = issued[start : start + conv.ox_count]
+        assert stream[-1] - stream[0] == len(stream) - 1
     delay = dut.SUMS_LATENCY - Accumulator.CONTROL_LEAD - 1
     valid = [(cycle, *control[1:]) for cycle, control in enumerate(controls) if control[0]]
     assert valid == [(issued[position] + delay, entry, fresh) for position, entry, fresh in places]

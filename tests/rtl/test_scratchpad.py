@@ -132,6 +132,32 @@ def test_random_traffic_on_all_ports(shape, seed):
     assert stalls > 50
 
 
+@pytest.mark.parametrize("shape", SHAPES[:2], ids=str)
+def test_a_store_is_starved_until_it_is_served(shape):
+    _, dut = make(*shape)
+
+    async def testbench(ctx):
+        ctx.set(dut.array_read.enable, 1)
+        await ctx.tick().repeat(2 * Scratchpad.PATIENCE)
+        assert not ctx.get(dut.starved)
+        ctx.set(dut.store_read.valid, 1)
+        for _ in range(Scratchpad.PATIENCE):
+            assert not ctx.get(dut.starved)
+            await ctx.tick()
+        for _ in range(5):
+            assert ctx.get(dut.starved)
+            await ctx.tick()
+        ctx.set(dut.array_read.enable, 0)
+        await ctx.tick()
+        ctx.set(dut.array_read.enable, 1)
+        for _ in range(Scratchpad.PATIENCE):
+            assert not ctx.get(dut.starved)
+            await ctx.tick()
+        assert ctx.get(dut.starved)
+
+    simulate(dut, testbench, cycles=5 * Scratchpad.PATIENCE + 20)
+
+
 @pytest.mark.parametrize("writer", ["drain", "load"])
 @pytest.mark.parametrize("shape", SHAPES[:5], ids=str)
 def test_a_read_sees_a_write_after_write_latency_at_every_address(shape, writer):

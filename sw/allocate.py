@@ -1,5 +1,6 @@
 """Where things lie on the chip: activations in the scratchpad by their lifetimes, weights and parameters in lines."""
 
+from bisect import insort
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -44,27 +45,33 @@ def buffers_of(
     return [Buffer(name, sizes[name], first[name], last[name]) for name in first]
 
 
-def place(buffers: Sequence[Buffer], config: Config) -> dict[str, int]:
-    """A scratchpad address for each buffer, at the start of a word; those alive together do not overlap.
+def pack(buffers: Sequence[Buffer], alignment: int) -> tuple[dict[str, int], int]:
+    """An address for each buffer, a multiple of `alignment`, and how much they take; those alive together do not
+    overlap.
 
     The largest choose first, each the lowest gap that is free over its whole life.
+    """
+    addresses: dict[str, int] = {}
+    placed: list[tuple[int, int, Buffer]] = []
+    for buffer in sorted(buffers, key=lambda one: (-one.size, one.first, one.name)):
+        address = 0
+        for start, end, other in placed:
+            if other.meets(buffer) and start < address + buffer.size and address < end:
+                address = -(-end // alignment) * alignment
+        insort(placed, (address, address + buffer.size, buffer), key=lambda one: one[0])
+        addresses[buffer.name] = address
+    return addresses, max((end for _, end, _ in placed), default=0)
+
+
+def place(buffers: Sequence[Buffer], config: Config) -> dict[str, int]:
+    """A scratchpad address for each buffer, at the start of a word.
 
     Raises
     ------
     UserError
         If they do not fit, with how much is missing.
     """
-    word = config.word_bytes
-    addresses: dict[str, int] = {}
-    placed: list[tuple[int, int, Buffer]] = []
-    for buffer in sorted(buffers, key=lambda one: (-one.size, one.first, one.name)):
-        address = 0
-        for start, end, other in sorted(placed, key=lambda one: one[0]):
-            if other.meets(buffer) and start < address + buffer.size and address < end:
-                address = -(-end // word) * word
-        placed.append((address, address + buffer.size, buffer))
-        addresses[buffer.name] = address
-    needed = max((end for _, end, _ in placed), default=0)
+    addresses, needed = pack(buffers, config.word_bytes)
     if needed > config.scratchpad_bytes:
         raise UserError(
             f"the activations need {needed} bytes of scratchpad at once, {needed - config.scratchpad_bytes} more than "
@@ -73,18 +80,24 @@ def place(buffers: Sequence[Buffer], config: Config) -> dict[str, int]:
     return addresses
 
 
-def predecessors(buffers: Sequence[Buffer], addresses: Mapping[str, int]) -> dict[str, list[str]]:
-    """For each buffer the earlier ones whose bytes it takes over."""
-    return {
-        one.name: [
-            other.name
-            for other in buffers
-            if other.last < one.first
-            and addresses[other.name] < addresses[one.name] + one.size
-            and addresses[one.name] < addresses[other.name] + other.size
-        ]
-        for one in buffers
-    }
+def predecessors(buffers: Sequence[Buffer], addresses: Mapping[str, int]) -> dict[str, tuple[str, ...]]:
+    """For each buffer the earlier ones whose bytes it takes over, the last ones that had them."""
+    owners: list[tuple[int, int, str]] = []
+    found: dict[str, tuple[str, ...]] = {}
+    for buffer in sorted(buffers, key=lambda one: one.first):
+        start, end = addresses[buffer.name], addresses[buffer.name] + buffer.size
+        kept: list[tuple[int, int, str]] = []
+        before: list[str] = []
+        for first, stop, name in owners:
+            if stop <= start or end <= first:
+                kept.append((first, stop, name))
+                continue
+            before.append(name)
+            kept += [(first, start, name)] if first < start else []
+            kept += [(end, stop, name)] if end < stop else []
+        owners = [*kept, (start, end, buffer.name)]
+        found[buffer.name] = tuple(dict.fromkeys(before))
+    return found
 
 
 class WeightStore:
@@ -94,16 +107,19 @@ class WeightStore:
         self.config = config
         self.first = first
         self._lines: dict[Hashable, int] = {}
+        self._contents: dict[bytes, int] = {}
         self._tiles: list[NDArray[np.int8]] = []
         self.count = 0
 
     def add(self, key: Hashable, tiles: NDArray[np.int8]) -> int:
         """The first line of `tiles`, shape (..., R, C) in the order of the passes; `key` names them."""
         if key not in self._lines:
-            self._lines[key] = (self.first + self.count) * self.config.weight_steps
             flat = tiles.reshape(-1, self.config.rows, self.config.cols)
-            self._tiles.append(flat)
-            self.count += len(flat)
+            line = (self.first + self.count) * self.config.weight_steps
+            self._lines[key] = self._contents.setdefault(flat.tobytes(), line)
+            if self._lines[key] == line:
+                self._tiles.append(flat)
+                self.count += len(flat)
         return self._lines[key]
 
     def image(self) -> bytes:

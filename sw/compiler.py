@@ -1,30 +1,42 @@
 """The compiler: from a graph of quantized operators to a program for one configuration."""
 
+from collections import Counter
 from math import prod
 
 from weft.rtl.config import Config
 from weft.rtl.isa import assemble
 
-from .allocate import buffers_of, place
+from .allocate import buffers_of, pack, place
+from .arrangement import Arrangement, Transfer, banded, crowded, resident
+from .band_plans import plan_bands
+from .bands import by_rows, row_bytes, subsampled
 from .boundary import Boundary, split
-from .codegen import Code, Transfer, generate, setup_program
+from .codegen import Code, generate, setup_program
+from .dataflow import Dataflow
+from .estimate import USUAL_MEMORY, Memory
 from .graph import Graph, Tensor
 from .layers import Layer
 from .lower import lower
-from .merging import groups_of, steps_of
+from .merging import groups_of
 from .passes import simplify
 from .planning import plan
-from .program import LayerInfo, Port, Program
-from .tiling import Plan, pass_cycles
+from .playing import Course
+from .program import LayerInfo, Port, Program, traffic_of
+from .spilling import spill
+from .tiling import pass_cycles
 from .timeline import layer_cycles, timeline
+
+MOST_SEARCHED = 40
+"""Layers whose plans are searched for one by one, each knowing what comes before it; that takes seconds. Longer
+networks are planned as those that do not fit on the chip are, in bands."""
 
 PORT_ALIGNMENT = 64
 """Inputs and outputs start at multiples of this in their buffers, and constants in the image: a word of the widest
 memory port."""
 
 
-def compile_graph(graph: Graph, config: Config) -> Program:
-    """Compile a network.
+def compile_graph(graph: Graph, config: Config, memory: Memory = USUAL_MEMORY) -> Program:
+    """Compile a network, with an eye on the memory that it will run with.
 
     Raises
     ------
@@ -34,15 +46,52 @@ def compile_graph(graph: Graph, config: Config) -> Program:
     graph = simplify(graph)
     boundary = split(graph)
     layers = lower(graph, boundary, config)
+    arrangement, course = _arranged(graph, boundary, layers, config, memory)
+    addresses = place(arrangement.buffers, config)
+    code = generate(arrangement, course, addresses, config)
+    return _package(graph, boundary, arrangement, course, code, config, memory)
+
+
+def _arranged(
+    graph: Graph, boundary: Boundary, layers: tuple[Layer, ...], config: Config, memory: Memory
+) -> tuple[Arrangement, Course]:
+    """Everything on the chip, layer after layer, if it fits; else in bands."""
     sizes = {name: graph.tensors[name].size for name in boundary.inputs}
     sizes |= {layer.target: layer.target_bytes for layer in layers}
-    groups = groups_of(layers, sizes, boundary.inputs, boundary.outputs, config)
-    buffers = buffers_of(layers, sizes, boundary.inputs, boundary.outputs, steps_of(groups))
-    addresses = place(buffers, config)
-    course = plan(layers, boundary.inputs, config, groups)
     inputs, outputs = (_transfers(graph, names) for names in (boundary.inputs, boundary.outputs))
-    code = generate(layers, course, groups, buffers, addresses, inputs, outputs, config)
-    return _package(graph, boundary, layers, course.plans, inputs, outputs, code, config)
+    buffers = buffers_of(layers, sizes, boundary.inputs, boundary.outputs)
+    fits = pack(buffers, config.word_bytes)[1] <= config.scratchpad_bytes
+    if fits and len(layers) <= MOST_SEARCHED:
+        groups = groups_of(layers, sizes, boundary.inputs, boundary.outputs, config)
+        return resident(layers, groups, sizes, inputs, outputs), plan(layers, boundary.inputs, config, groups)
+    layers = tuple(subsampled(layers, config))
+    sizes |= {layer.target: layer.target_bytes for layer in layers}
+    pitches = row_bytes(layers, {name: _pitch(graph.tensors[name]) for name in boundary.inputs})
+    rows = tuple(by_rows(layer, pitches[layer.target], config) for layer in layers)
+    flow = Dataflow(rows, sizes, boundary.inputs, boundary.outputs, config, memory)
+    arrangement = _in_bands(flow, inputs, outputs)
+    return arrangement, plan_bands(arrangement, config)
+
+
+def _in_bands(flow: Dataflow, inputs: tuple[Transfer, ...], outputs: tuple[Transfer, ...]) -> Arrangement:
+    """In bands that leave room for the gaps between buffers."""
+    config = flow.config
+    room, tight = config.scratchpad_bytes, frozenset[int]()
+    while True:
+        choice = spill(flow, room)
+        arrangement = banded(flow, choice, inputs, outputs, tight)
+        missing = pack(arrangement.buffers, config.word_bytes)[1] - config.scratchpad_bytes
+        if missing <= 0:
+            return arrangement
+        groups = {arrangement.slots[slot].group for slot in crowded(arrangement, config.scratchpad_bytes)}
+        if groups <= tight:
+            room, tight = room - max(missing, config.scratchpad_bytes // 32), frozenset()
+        tight |= groups
+
+
+def _pitch(tensor: Tensor) -> int:
+    """Bytes of a row of an input."""
+    return tensor.size // tensor.shape[1] if len(tensor.shape) == 4 else tensor.size
 
 
 def _transfers(graph: Graph, names: tuple[str, ...]) -> tuple[Transfer, ...]:
@@ -61,12 +110,11 @@ def _aligned(offset: int) -> int:
 def _package(
     graph: Graph,
     boundary: Boundary,
-    layers: tuple[Layer, ...],
-    plans: tuple[Plan, ...],
-    inputs: tuple[Transfer, ...],
-    outputs: tuple[Transfer, ...],
+    arrangement: Arrangement,
+    course: Course,
     code: Code,
     config: Config,
+    memory: Memory,
 ) -> Program:
     # What is loaded in the run comes first, for the program names its offsets.
     parts, offsets = [code.streamed], [0]
@@ -80,29 +128,30 @@ def _package(
     image = bytearray(run_at + len(run))
     for offset, part in zip([*offsets, setup_at, run_at], [*parts, setup, run], strict=True):
         image[offset : offset + len(part)] = part
-    predicted = layer_cycles(code.instructions, timeline(config, code.instructions))
+    inputs, outputs = (_transfers(graph, names) for names in (boundary.inputs, boundary.outputs))
+    passes: Counter[int] = Counter()
+    for piece, planned in zip(arrangement.pieces, course.plans, strict=True):
+        passes[piece.index] += pass_cycles(piece.layer, planned, config)
+    predicted = layer_cycles(code.instructions, timeline(config, code.instructions, memory))
+    traffic = traffic_of(code.instructions, code.tags, config)
     return Program(
         config=config,
         image=bytes(image),
         setup=setup_at,
         run=run_at,
-        workspace_bytes=0,
-        inputs=tuple(_port(graph, name, transfer, name) for name, transfer in zip(graph.inputs, inputs, strict=True)),
-        outputs=tuple(
-            _port(graph, name, transfer, name) for name, transfer in zip(graph.outputs, outputs, strict=True)
-        ),
+        workspace_bytes=arrangement.workspace_bytes,
+        inputs=tuple(_port(graph, name, transfer) for name, transfer in zip(graph.inputs, inputs, strict=True)),
+        outputs=tuple(_port(graph, name, transfer) for name, transfer in zip(graph.outputs, outputs, strict=True)),
         layers=tuple(
-            LayerInfo(layer.name, layer.op, tag, layer.macs, pass_cycles(layer, plan, config), predicted[tag])
-            for layer, plan, tag in zip(layers, plans, code.tags, strict=True)
+            LayerInfo(layer.name, layer.op, tag, layer.macs, passes[index], predicted[tag], *traffic[tag])
+            for index, (layer, tag) in enumerate(zip(arrangement.layers, code.tags, strict=True))
         ),
-        prologue=boundary.prologue,
-        epilogue=boundary.epilogue,
         name=graph.name,
     )
 
 
-def _port(graph: Graph, name: str, transfer: Transfer, outside: str) -> Port:
-    tensor, host_tensor = graph.tensors[transfer.buffer], graph.tensors[outside]
+def _port(graph: Graph, name: str, transfer: Transfer) -> Port:
+    tensor = graph.tensors[transfer.buffer]
     return Port(
         name=name,
         shape=_sample_shape(tensor),
@@ -111,8 +160,6 @@ def _port(graph: Graph, name: str, transfer: Transfer, outside: str) -> Port:
         zero_point=tensor.zero_point,
         offset=transfer.offset,
         bytes=transfer.bytes,
-        host_shape=_sample_shape(host_tensor),
-        host_dtype=host_tensor.dtype,
     )
 
 

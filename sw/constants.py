@@ -138,18 +138,18 @@ class Constants:
                 for region in regions:
                     self._regions[region.layer].append(region)
 
-    def prepare(self, group: range) -> None:
+    def prepare(self, group: Sequence[int]) -> None:
         """Emit the LOADs for some layers that are computed together, those that are still due."""
         for region in self._of(group):
             self._load(region)
 
-    def prepare_next(self, group: range, following: range) -> None:
+    def prepare_next(self, group: Sequence[int], following: Sequence[int]) -> None:
         """Emit the LOADs for the layers behind them whose place is free already."""
         for region in self._of(following):
             if not any(region.meets(own) for own in self._of(group)):
                 self._load(region)
 
-    def _of(self, group: range) -> list[Region]:
+    def _of(self, group: Sequence[int]) -> list[Region]:
         return [region for index in group for region in self._regions[index]]
 
     def needed(self, index: int) -> list[int]:

@@ -21,15 +21,18 @@ DRAIN_LATENCY = 10
 """From issuing the last position of a DRAIN to its completion: read, pool, requantize, write."""
 TABLES_LATENCY = 2
 """What the drain's look-up tables add to that."""
-FIRST_FETCH = 12
+MEMORY_LATENCY = 10
+"""Of the memory that is reckoned with, if nothing else is said: from an address to the first word, and from the last
+word to the response."""
+FIRST_FETCH = 2 + MEMORY_LATENCY
 """From the start of a run to the first word of its first instruction."""
-READ_LATENCY = 14
+READ_LATENCY = 4 + MEMORY_LATENCY
 """From asking memory to the first word, if nothing was asked for before."""
 DISPATCH_LATENCY = 3
 """From an instruction's last word to its being offered to its unit, if that is idle."""
 LOAD_LATENCY = 1
 """From a LOAD's last word to its completion."""
-STORE_LATENCY = 14
+STORE_LATENCY = 4 + MEMORY_LATENCY
 """From a STORE's acceptance to its completion, besides one cycle per word."""
 HALVES = 2
 
@@ -39,6 +42,24 @@ UNIT_OF = {
     Opcode.DRAIN: Unit.DRAIN,
     Opcode.STORE: Unit.STORE,
 }
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The memory behind the port."""
+
+    latency: int = MEMORY_LATENCY
+    """Cycles from an address to its first word, and from the last word of a write to its response."""
+    bandwidth: float | None = None
+    """Bytes per cycle of reads and writes together; None is no limit but the width of the port, each way."""
+
+    def bytes_per_cycle(self, config: Config) -> float:
+        """What the port moves at most in one direction."""
+        width: int = config.memory_bytes
+        return width if self.bandwidth is None else min(width, self.bandwidth)
+
+
+USUAL_MEMORY = Memory()
 
 
 def array_latency(config: Config) -> int:

@@ -28,6 +28,11 @@ BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 """What stands before and behind the tables in a text."""
 
 
+def layer_bar(row: Row, config: Config) -> int:
+    """Most cycles of a layer."""
+    return LAYER_PERCENT * (row.passes or 0) // 100 + int(config.rows + config.cols) + LAYER_CYCLES
+
+
 @dataclass(frozen=True)
 class Network:
     """LeNet-5 on one preset; `rows` as in weft.sw.report."""
@@ -44,8 +49,7 @@ class Network:
 
     def bar(self, row: Row) -> int:
         """Most cycles of a layer."""
-        size = int(self.config.rows + self.config.cols)
-        return LAYER_PERCENT * (row.passes or 0) // 100 + size + LAYER_CYCLES
+        return layer_bar(row, self.config)
 
     def missed(self) -> Iterator[str]:
         """A sentence for each bar that was not reached."""

@@ -86,6 +86,10 @@ class Layer:
     """(operands, 256): what value x of an operand adds to the sum, at x + 128."""
     result_table: NDArray[np.int8] | None = None
     """(256,): what becomes of result x, at x + 128."""
+    source_offsets: tuple[int, ...] = ()
+    """Where in each buffer its image begins, in bytes; () for all at the start."""
+    target_offset: int = 0
+    """Where in the target its image begins."""
 
     @property
     def source(self) -> str:
@@ -137,13 +141,33 @@ class Layer:
         )
 
     @property
+    def elementwise(self) -> bool:
+        """All values are treated alike, so that any image of as many values is the same layer."""
+        alike = all(np.all(some == some[0]) for some in (self.bias, self.multiplier, self.shift))
+        return bool(
+            alike
+            and self.whole
+            and self.uniform
+            and self.kernel == (1, 1)
+            and self.stride == (1, 1)
+            and self.before == (0, 0)
+            and self.input_size == self.sums_size == self.output_size
+            and self.input_channels == self.output_channels
+            and not self.window.pools
+        )
+
+    def offset_of(self, operand: int) -> int:
+        """Where the image of a source begins in its buffer."""
+        return self.source_offsets[operand] if self.source_offsets else 0
+
+    @property
     def input_bytes(self) -> int:
-        """Size of each buffer that is read."""
+        """Size of the image in each buffer that is read."""
         return self.input_size[0] * self.input_size[1] * self.input_channels
 
     @property
     def target_bytes(self) -> int:
-        """Size of the buffer that is written."""
+        """Size of the image that is written."""
         return self.place.size[0] * self.place.row_pitch
 
 

@@ -9,7 +9,7 @@ from .errors import UserError
 from .estimate import Pipeline
 from .layers import Layer
 from .merging import one_by_one, side_by_side
-from .playing import Arrivals, Order, Work, in_order, play, work_of
+from .playing import Arrivals, Course, Order, Work, in_order, play, work_of
 from .tiling import LONGEST_LOAD, Plan, cuts, pass_cycles
 from .ways import Way, cycles, ways, weight_tiles
 
@@ -23,14 +23,6 @@ ENOUGH = 20_000
 
 MOST_PARTS = 3
 """Parts into which the first reduction of a single pixel is cut, while the end of its input is on its way."""
-
-
-@dataclass(frozen=True)
-class Course:
-    """All layers' plans, and the tiles in the order of the program."""
-
-    plans: tuple[Plan, ...]
-    order: Order
 
 
 @dataclass(frozen=True)

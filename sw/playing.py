@@ -14,7 +14,15 @@ Arrivals = list[tuple[int, int]]
 """Bytes of a buffer, and the time when they are there; both rise."""
 
 Order = tuple[tuple[int, int], ...]
-"""Tiles as they follow each other: number of the layer, and of its tile."""
+"""Tiles as they follow each other: number of the layer, or piece, and of its tile."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """The plans of all layers, or pieces of them, and the tiles in the order of the program."""
+
+    plans: tuple[Plan, ...]
+    order: Order
 
 
 @dataclass(frozen=True)

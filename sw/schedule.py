@@ -5,6 +5,7 @@ waited for. Dependencies point backwards in the program; therefore no order of d
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from weft.rtl.isa import Instruction, Opcode, instruction
 from weft.rtl.registers import Unit
@@ -14,6 +15,9 @@ from .estimate import UNIT_OF
 
 MOST_TOKENS = 63
 """Tokens of one unit for another that may wait at once."""
+
+LONGEST_ROW = 64
+"""Memory words of a row of a LOAD."""
 
 Known = dict[Unit, int]
 """Per unit the last instruction known to be complete, -1 for none."""
@@ -74,6 +78,21 @@ class Schedule:
         known[giver] = max(known[giver], before)
         for unit, number in self._at_start[before].items():
             known[unit] = max(known[unit], number)
+
+    def load(self, where: str, count: int, word: int, after: Iterable[int] = (), **values: Any) -> int:
+        """LOADs of `count` contiguous bytes, for a memory port of `word` bytes; returns the last one's number.
+
+        Long ones come as many rows: the fetch of instructions gets its turn between rows, and else would wait for all.
+        """
+        longest = LONGEST_ROW * word
+        whole = count // longest * longest if count > 4 * longest else 0
+        number = -1
+        for start, row, rows in ((0, longest, whole // longest), (whole, count - whole, 1)):
+            if row and rows:
+                some = values | {"offset": values["offset"] + start, "local": values["local"] + start}
+                some |= {"step": row, "local_step": row} if rows > 1 else {}
+                number = self.add(Opcode.LOAD, where, after=after, bytes=row, rows=rows, **some)
+        return number
 
     def finish(self) -> list[Instruction]:
         """The program with its END.

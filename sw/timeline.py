@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 
 from weft.rtl.config import Config
 from weft.rtl.isa import Instruction, Opcode, Space
@@ -16,9 +17,12 @@ from .estimate import (
     FIRST_FETCH,
     HALVES,
     LOAD_LATENCY,
+    MEMORY_LATENCY,
     READ_LATENCY,
     STORE_LATENCY,
     UNIT_OF,
+    USUAL_MEMORY,
+    Memory,
     Times,
     array_latency,
     conv_cycles,
@@ -28,6 +32,12 @@ from .estimate import (
 )
 
 Event = Callable[[], None]
+
+PATIENCE = 8
+"""Cycles per word of a STORE while the array reads the scratchpad; each of these words costs the array a cycle."""
+
+STORE_WORDS = 32
+"""Words of a STORE that go at one pace."""
 
 RECENT = 4
 """DRAINs that may still write while a burst for the scratchpad arrives."""
@@ -77,6 +87,9 @@ class _Memory:
         config = clock.config
         self.burst_words = burst_beats(config) * config.axi_width // config.memory_width
         self.outstanding = config.axi_outstanding
+        self.latency = READ_LATENCY - MEMORY_LATENCY + clock.memory.latency
+        self.word_cycles = config.memory_bytes / clock.memory.bytes_per_cycle(config)
+        self.shared = clock.memory.bandwidth is not None
         self.waiting: dict[bool, deque[_Request]] = {False: deque(), True: deque()}
         """Requests of fetch (False) and load (True)."""
         self.turn = False
@@ -87,7 +100,7 @@ class _Memory:
         """When the first word of a burst comes at the earliest, and how many words it has."""
         self.expecting = False
         self.writes: deque[Writes] = deque(maxlen=RECENT)
-        self.free = 0
+        self.free = 0.0
 
     def ask(self, load: bool, offset: int, words: int, scratchpad: bool, done: Event) -> None:
         """Request words from a memory address on, which counts words."""
@@ -120,7 +133,7 @@ class _Memory:
             return
         self.outstanding -= 1
         request = self.current
-        self.arriving.append((self.clock.now + READ_LATENCY, request.bursts.popleft(), request))
+        self.arriving.append((self.clock.now + self.latency, request.bursts.popleft(), request))
         if not request.bursts:
             self.current = None
         self.ready = self.clock.now + 1
@@ -137,16 +150,26 @@ class _Memory:
         """When the burst that comes next is complete, as far as writes of the drain are known."""
         first, words, request = self.arriving[0]
         start = max(self.free, first)
-        finish = start + words
+        finish: float = start + words * self.word_cycles
         if request.scratchpad:
-            while finish != (later := start + words + sum(one.count(start, finish) for one in self.writes)):
+            end = finish
+            while finish != (later := end + sum(one.count(int(start), int(finish)) for one in self.writes)):
                 finish = later
-        return finish
+        complete: int = ceil(finish)
+        return complete
+
+    def send(self, words: int) -> int:
+        """Words go to memory from now on; when the last one has gone, if they come one per cycle."""
+        now: int = self.clock.now
+        if not self.shared:
+            return now + words
+        self.free = max(self.free, self.clock.now) + words * self.word_cycles
+        return ceil(self.free)
 
     def _arrive(self) -> None:
         self.expecting = False
         if self._complete_at() <= self.clock.now:
-            self.free = self.clock.now
+            self.free = max(self.free, self.clock.now)
             request = self.arriving.popleft()[2]
             self.outstanding += 1
             request.left -= 1
@@ -169,11 +192,16 @@ class _Queue:
         """When the unit can take an instruction; None where it is not known yet."""
 
 
+def _nothing() -> None:
+    """An event that changes nothing."""
+
+
 class Timeline:
     """One run of a program."""
 
-    def __init__(self, config: Config, program: Sequence[Instruction]) -> None:
+    def __init__(self, config: Config, program: Sequence[Instruction], memory: Memory) -> None:
         self.config = config
+        self.memory = memory
         self.program = [one for one in program if one.opcode is not Opcode.END]
         self.words = instruction_words(config)
         self.now = FIRST_FETCH - READ_LATENCY
@@ -189,6 +217,10 @@ class Timeline:
         self._committed: deque[int] = deque()
         self._draining: tuple[int, int] | None = None
         """The DRAIN that waits for its half, and when it was accepted."""
+        self._stores: deque[tuple[int, int, int]] = deque()
+        """Number, when it was accepted, and words to go."""
+        self._stolen = 0
+        """Cycles that STOREs took from the array, and that are not yet counted."""
         self._arrived: deque[int] = deque()
         self._fetching = 0
         self._next = 0
@@ -275,7 +307,8 @@ class Timeline:
             case Opcode.CONV:
                 pixels = one.ox_count * one.oy_count
                 chunks = 1 if one.mode else -(-one.run // config.rows)
-                cycles = conv_cycles(config, one.n_count * one.ky_count * one.kx_count * chunks, pixels)
+                cycles = conv_cycles(config, one.n_count * one.ky_count * one.kx_count * chunks, pixels) + self._stolen
+                self._stolen = 0
                 # A pass that waits for weights has issued its last pixel before.
                 short = max(config.weight_steps - pixels, 0)
                 queue.free = self.now + cycles
@@ -290,13 +323,36 @@ class Timeline:
             case Opcode.LOAD:
                 queue.free = self.now + one.rows
                 inside = one.space == Space.SCRATCHPAD.value
-                offset, skew = divmod(one.offset, config.memory_bytes)
-                words = one.rows * -(-(skew + one.bytes) // config.memory_bytes)
-                self._memory.ask(True, offset, words, inside, partial(self._loaded, number, self.now))
+                for row in range(one.rows):
+                    offset, skew = divmod(one.offset + row * one.step, config.memory_bytes)
+                    words = -(-(skew + one.bytes) // config.memory_bytes)
+                    last = partial(self._loaded, number, self.now) if row == one.rows - 1 else _nothing
+                    self._memory.ask(True, offset, words, inside, last)
             case _:
                 queue.free = self.now + one.rows
                 words = one.rows * -(-one.bytes // config.memory_bytes)
-                self._complete(number, self.now, self.now + 1, self.now + words + STORE_LATENCY)
+                self._stores.append((number, self.now, words))
+                if len(self._stores) == 1:
+                    self._store()
+
+    def _store(self) -> None:
+        """Send some words of the first STORE."""
+        number, accepted, left = self._stores[0]
+        if not left:
+            self._stores.popleft()
+            done = self.now + STORE_LATENCY - MEMORY_LATENCY + self.memory.latency
+            self._complete(number, accepted, accepted + 1, done)
+            if self._stores:
+                self._store()
+            return
+        words = min(left, STORE_WORDS)
+        self._stores[0] = number, accepted, left - words
+        sent = self._memory.send(words)
+        free = self._queues[Unit.ARRAY].free
+        if free is not None and free > self.now:
+            self._stolen += words
+            sent = max(sent, self.now + PATIENCE * words)
+        self.at(sent, self._store)
 
     def _commit(self) -> None:
         self._committed.append(self.now)
@@ -343,9 +399,9 @@ class Timeline:
                 self._accept(taker)
 
 
-def timeline(config: Config, program: Sequence[Instruction]) -> list[Times]:
+def timeline(config: Config, program: Sequence[Instruction], memory: Memory = USUAL_MEMORY) -> list[Times]:
     """What happens when, for each instruction of a program but its END."""
-    return Timeline(config, program).run()
+    return Timeline(config, program, memory).run()
 
 
 def layer_cycles(program: Sequence[Instruction], times: Sequence[Times]) -> dict[int, int]:

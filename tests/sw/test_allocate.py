@@ -61,7 +61,19 @@ def test_bytes_are_used_again():
     buffers = [Buffer("a", 128, 0, 1), Buffer("b", 128, 1, 2), Buffer("c", 128, 2, 3)]
     addresses = place(buffers, CONFIG)
     assert addresses["a"] == addresses["c"] != addresses["b"]
-    assert predecessors(buffers, addresses) == {"a": [], "b": [], "c": ["a"]}
+    assert predecessors(buffers, addresses) == {"a": (), "b": (), "c": ("a",)}
+
+
+def test_only_the_last_owners_of_some_bytes_come_before():
+    buffers = [Buffer("a", 8, 0, 1), Buffer("b", 4, 2, 3), Buffer("c", 2, 4, 5), Buffer("d", 8, 6, 7)]
+    addresses = {"a": 0, "b": 4, "c": 3, "d": 0}
+    found = predecessors(buffers, addresses)
+    assert {name: set(some) for name, some in found.items()} == {
+        "a": set(),
+        "b": {"a"},
+        "c": {"a", "b"},
+        "d": {"a", "b", "c"},
+    }
 
 
 def test_too_many_activations():
@@ -70,6 +82,13 @@ def test_too_many_activations():
     assert str(error.value) == (
         "the activations need 300 bytes of scratchpad at once, 44 more than the 256 of the configuration"
     )
+
+
+def test_equal_weights_are_stored_once():
+    store = WeightStore(CONFIG)
+    one, other = np.ones((2, 4, 4), np.int8), np.zeros((1, 4, 4), np.int8)
+    assert [store.add(key, some) for key, some in enumerate((one, other, one))] == [0, 8, 0]
+    assert (store.count, len(store.image())) == (3, 3 * 4 * CONFIG.weight_line_bytes)
 
 
 @pytest.mark.parametrize(

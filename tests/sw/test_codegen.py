@@ -7,9 +7,10 @@ import pytest
 from weft.rtl.config import Config
 from weft.rtl.isa import Opcode, Space
 from weft.rtl.registers import Unit
-from weft.sw.allocate import buffers_of, place
+from weft.sw.allocate import place
+from weft.sw.arrangement import Transfer, resident
 from weft.sw.boundary import split
-from weft.sw.codegen import INPUT_PIECES, LONGEST_LOAD, Pieces, Transfer, generate, setup_program
+from weft.sw.codegen import INPUT_PIECES, LONGEST_LOAD, Arrivals, generate, setup_program
 from weft.sw.constants import Resident
 from weft.sw.graph import MaxPool2D
 from weft.sw.lower import lower
@@ -33,11 +34,11 @@ def generated(build, *outputs, config=CONFIG):
     course, groups = plan(layers, boundary.inputs, config), one_by_one(layers)
     sizes = {name: tensor.size for name, tensor in graph.tensors.items()}
     sizes |= {layer.target: layer.target_bytes for layer in layers}
-    buffers = buffers_of(layers, sizes, boundary.inputs, boundary.outputs)
-    addresses = place(buffers, config)
     inputs = [Transfer(name, 0, sizes[name]) for name in boundary.inputs]
     found = [Transfer(name, 64 * index, sizes[name]) for index, name in enumerate(boundary.outputs)]
-    return generate(layers, course, groups, buffers, addresses, inputs, found, config), addresses
+    arrangement = resident(layers, groups, sizes, inputs, found)
+    addresses = place(arrangement.buffers, config)
+    return generate(arrangement, course, addresses, config), addresses
 
 
 def of(code, opcode):
@@ -131,7 +132,7 @@ def test_setup_loads_all_constants(size):
 
 
 def test_the_instruction_after_which_bytes_are_there():
-    pieces = Pieces()
+    pieces = Arrivals()
     for count, number in ((10, 3), (20, 5), (30, 9)):
         pieces.add(count, number)
     assert [pieces.until(count) for count in (1, 10, 11, 30)] == [3, 3, 5, 9]

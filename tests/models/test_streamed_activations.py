@@ -1,0 +1,42 @@
+"""Networks whose activations do not fit into the scratchpad, on the compiled RTL with slow and stalling memories."""
+
+import numpy as np
+import pytest
+from weft.sim.verilated import MemoryModel, VerilatedNpu
+from weft.sw.compiler import compile_graph
+from weft.sw.driver import Device
+from weft.sw.graph import Add, MaxPool2D
+
+from tests.configurations import CONFIGURATIONS
+from tests.sw.networks import Builder, evaluate
+
+MEMORIES = {
+    "fast": MemoryModel(),
+    "slow": MemoryModel(read_latency=40, write_latency=40, bandwidth=4),
+    "stalling": MemoryModel(stalls=0.3, stall_seed=5),
+}
+
+
+def network(seed):
+    """A bottleneck with a sum, at a size of a few scratchpads."""
+    build = Builder(np.random.default_rng(seed), rounding="tflite")
+    x = build.input((1, 46, 45, 3))
+    x = build.pool(MaxPool2D, build.conv(x, 12, (3, 3), padding=(1, 1, 1, 1)), (3, 3), (1, 1), (1, 1, 1, 1))
+    y = build.conv(build.conv(x, 9, (1, 1)), 9, (3, 3), padding=(1, 1, 1, 1))
+    y = build.conv(build.conv(y, 9, (3, 3), padding=(1, 1, 1, 1), groups=9), 12, (1, 1))
+    target = build.tensor(build.tensors[x].shape)
+    build.operators.append(Add("sum", (x, y), target, rounding="tflite"))
+    return build.graph(target, build.conv(target, 7, (5, 3), (2, 3)))
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("name", ["2x3", "8x8", "3x16", "16x4", "16x16"])
+def test_bands_on_the_rtl_equal_the_golden_model(name, memory):
+    config = CONFIGURATIONS[name]
+    graph = network(7)
+    program = compile_graph(graph, config)
+    assert program.workspace_bytes > 0
+    x = np.random.default_rng(1).integers(-128, 128, (1, 46, 45, 3), np.int8)
+    outputs = Device(VerilatedNpu(config, model=MEMORIES[memory])).run(program, [x])[0]
+    for port, wanted in zip(graph.outputs, evaluate(graph, x), strict=True):
+        np.testing.assert_array_equal(outputs[port].reshape(-1), wanted.reshape(-1))

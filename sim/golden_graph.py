@@ -15,19 +15,13 @@ from weft.sw.graph import (
     Clamp,
     Clamped,
     Conv2D,
-    Dequantize,
     FullyConnected,
     Graph,
     MaxPool2D,
-    OffsetBinary,
     Operator,
     Pool2D,
-    Quantize,
     Requantize,
-    Reshape,
-    Softmax,
     Tensor,
-    Transpose,
     TransposeConv2D,
 )
 
@@ -37,7 +31,10 @@ from .numerics import exact_multiplier, quantize_multiplier
 Array = NDArray[Any]
 
 CHUNK = 256
-"""Samples computed at once; what the largest windows take in memory grows with it."""
+"""Most samples computed at once; what the largest windows take in memory grows with it."""
+
+ELEMENTS = 1 << 22
+"""Most elements of a tensor computed at once, but for one sample at least."""
 
 
 def run_graph(graph: Graph, inputs: Sequence[Array], progress: Callable[[int, int], None] | None = None) -> list[Array]:
@@ -65,10 +62,11 @@ def run_graph(graph: Graph, inputs: Sequence[Array], progress: Callable[[int, in
             )
     samples = len(inputs[0])
     parts = []
-    for start in range(0, samples, CHUNK):
-        parts.append(_run(graph, [array[start : start + CHUNK] for array in inputs]))
+    step = max(1, min(CHUNK, ELEMENTS // max(tensor.size for tensor in graph.tensors.values())))
+    for start in range(0, samples, step):
+        parts.append(_run(graph, [array[start : start + step] for array in inputs]))
         if progress is not None:
-            progress(min(start + CHUNK, samples), samples)
+            progress(min(start + step, samples), samples)
     return [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
 
 
@@ -78,32 +76,21 @@ def _run(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     samples = len(inputs[0])
     for operator in graph.operators:
         sources, target = [graph.tensors[name] for name in operator.inputs], graph.tensors[operator.output]
-        if isinstance(operator, golden_operators.OPERATORS):
+        if isinstance(operator, IMAGES):
+            made = _apply(operator, values[operator.inputs[0]], sources[0], target)
+        else:
             arrays = [values[name].reshape(samples, *graph.tensors[name].shape) for name in operator.inputs]
             made = golden_operators.apply(operator, arrays, sources, target, samples)
-        else:
-            made = _apply(operator, values[operator.inputs[0]], sources[0], target)
         values[operator.output] = made.reshape(samples * target.shape[0], *target.shape[1:])
     return [values[name] for name in graph.outputs]
 
 
+IMAGES = (Conv2D, FullyConnected, TransposeConv2D, MaxPool2D, AveragePool2D, Requantize, Clamp)
+"""Operators on one tensor, to which the rows of several samples are like those of one."""
+
+
 def _apply(operator: Operator, x: Array, source: Tensor, target: Tensor) -> Array:
     match operator:
-        case Quantize() if operator.rounding != ONNX:
-            return golden_operators.quantize_half_away(x, target.scale, target.zero_point)
-        case Quantize():
-            return host.quantize(x, target.scale, target.zero_point, target.dtype)
-        case Dequantize():
-            return host.dequantize(x, source.scale, source.zero_point)
-        case OffsetBinary():
-            return host.offset_binary(x)
-        case Transpose():
-            return x.reshape(-1, *source.shape).transpose(0, *(axis + 1 for axis in operator.permutation))
-        case Reshape():
-            return x
-        case Softmax():
-            axis = operator.axis % len(source.shape) + 1
-            return host.softmax(x.reshape(-1, *source.shape), axis)
         case Conv2D():
             place = (operator.stride, operator.padding, operator.dilation, operator.groups)
             sums = golden.conv2d(x, operator.weights, source.zero_point, *place)
@@ -131,7 +118,7 @@ def _apply(operator: Operator, x: Array, source: Tensor, target: Tensor) -> Arra
             return _scaled(centred, operator, source, target, np.float32(1), 0, operator.rounding)
         case Clamp():
             return golden.clamp(x, operator.minimum, operator.maximum)
-    raise UserError(f"{operator.name!r} has no golden operator")
+    raise TypeError(f"{operator.name!r} is none of IMAGES")
 
 
 def _scaled(

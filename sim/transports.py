@@ -1,5 +1,6 @@
 """Transports on this computer: the functional machine, and several simulations of the RTL at once."""
 
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -10,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.config import Config
 from weft.rtl.registers import BASES, BY_NAME, IDENTITY, INTERFACE_VERSION
-from weft.sw.driver import Device, Inputs, Progress, Result, in_order, prepare
+from weft.sw.driver import Device, Inputs, Model, Progress, Result, in_order, prepare
 from weft.sw.errors import UserError
-from weft.sw.program import Program
 from weft.sw.transport import DeviceError, Job, RunReport
 
 from .library import npu_library
@@ -84,16 +84,23 @@ class MachineTransport:
 
 
 def _worker(
-    library: Path, model: MemoryModel | None, program: Program, inputs: list[NDArray[Any]], memory_bytes: int
-) -> tuple[list[NDArray[Any]], RunReport]:
-    """Run one share of the samples; inputs and outputs go in the order of the ports."""
+    library: Path, model: MemoryModel | None, program: Model, inputs: list[NDArray[Any]], memory_bytes: int
+) -> Result:
+    """Run one share of the samples, inputs in the program's order."""
     npu = VerilatedNpu(program.config, memory_bytes, model, library)
-    outputs, report = Device(npu).run(program, inputs)
-    return [outputs[port.name] for port in program.outputs], report
+    return Device(npu).run(program, inputs)
+
+
+def _joined(reports: Sequence[RunReport]) -> RunReport:
+    """The reports on all shares; trace and counters are those of the last one."""
+    last = reports[-1]
+    cycles = [report.cycles for report in reports if report.cycles is not None]
+    parts = tuple(_joined([report.parts[index] for report in reports]) for index in range(len(last.parts)))
+    return RunReport(np.concatenate(cycles) if cycles else None, last.trace, last.counters, parts)
 
 
 def run_many(
-    program: Program,
+    program: Model,
     inputs: Inputs,
     processes: int = 2,
     progress: Progress | None = None,
@@ -121,7 +128,7 @@ def run_many(
     shares = [slice(start, min(start + share, samples)) for start in range(0, samples, share)]
 
     done = 0
-    results: dict[int, tuple[list[NDArray[Any]], RunReport]] = {}
+    results: dict[int, Result] = {}
     # Spawned, not forked: a fork would copy the threads' locks of whoever calls.
     with ProcessPoolExecutor(min(processes, len(shares)), get_context("spawn")) as pool:
         futures = {
@@ -140,10 +147,5 @@ def run_many(
         finally:
             pool.shutdown(cancel_futures=True)
     ordered = [results[index] for index in range(len(shares))]
-    outputs = {
-        port.name: np.concatenate([result[0][number] for result in ordered])
-        for number, port in enumerate(program.outputs)
-    }
-    last = ordered[-1][1]
-    cycles = [report.cycles for _, report in ordered if report.cycles is not None]
-    return Result(outputs, RunReport(np.concatenate(cycles), last.trace, last.counters))
+    outputs = {name: np.concatenate([result.outputs[name] for result in ordered]) for name in ordered[0].outputs}
+    return Result(outputs, _joined([result.report for result in ordered]))

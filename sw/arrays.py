@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .errors import UserError
 from .files import check_target, replace_file
 from .graph import Graph
-from .program import Port, Program
+from .network import Network
 
 SUFFIXES = (".npz", ".npy")
 
@@ -52,23 +52,14 @@ class Samples:
         return len(self.arrays[0])
 
 
-def program_slots(program: Program) -> tuple[list[Slot], list[Slot]]:
-    """The inputs and outputs of a program."""
-
-    def slot(port: Port) -> Slot:
-        return Slot(port.name, port.host_shape or port.shape, port.host_dtype or port.dtype)
-
-    return [slot(port) for port in program.inputs], [slot(port) for port in program.outputs]
-
-
-def graph_slots(graph: Graph) -> tuple[list[Slot], list[Slot]]:
-    """The inputs and outputs of a graph."""
+def slots_of(model: Graph | Network) -> tuple[list[Slot], list[Slot]]:
+    """The inputs and outputs of a model."""
 
     def slot(name: str) -> Slot:
-        tensor = graph.tensors[name]
+        tensor = model.tensors[name]
         return Slot(name, tensor.shape, tensor.dtype)
 
-    return [slot(name) for name in graph.inputs], [slot(name) for name in graph.outputs]
+    return [slot(name) for name in model.inputs], [slot(name) for name in model.outputs]
 
 
 def read_inputs(path: Path, slots: Sequence[Slot]) -> Samples:

@@ -21,6 +21,9 @@ Y, X = 0, 1
 WIDEST_FIELD = 255
 """Of the steps and counts of a CONV that have 8 bits."""
 
+WIDEST_IMAGE = (1 << 15) - 1
+"""Across the filter: positions there have 16 bits and a sign."""
+
 
 @dataclass(frozen=True)
 class Columns(Mapping):
@@ -131,12 +134,13 @@ def column_mappings(layer: Layer, block: Block, shared: int, config: Config) -> 
         span = (kernel - 1) * spread + 1
         groups = -(-span // config.rows)
         size = -(-span // groups)
-        ways = [(step, stride // step, spread, groups, size, size * step)]
+        ways = [(step, stride // step if kernel > 1 else 1, spread, groups, size, size * step)]
         if kernel > 1:
             ways.append((stride, 1, 1, kernel, 1, dilation))
         for step, interval, spread, taps, size, group_step in ways:
             across = layer.kernel[1 - axis]
-            if max(taps, across, interval) > WIDEST_FIELD:
+            narrow = taps, across, interval, layer.stride[1 - axis], layer.dilation[1 - axis]
+            if max(narrow) > WIDEST_FIELD or layer.input_size[1 - axis] > WIDEST_IMAGE:
                 continue
             found.append(
                 Columns(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from .figures import Mnist, Network, Runtime
     from .graph import Graph
-    from .program import Program
+    from .network import Network as Compiled
     from .progress import Steps
 
 ALL_PRESETS = (DEFAULT_PRESET, "medium", "large")
@@ -25,16 +25,29 @@ def bench(
     mnist: Annotated[
         Path | None, typer.Option("--mnist", metavar="DIR", help="Run all test images of MNIST, from its files in DIR.")
     ] = None,
+    networks: Annotated[
+        Path | None,
+        typer.Option(
+            "--networks",
+            metavar="DIR",
+            help="Measure ResNet-8, DS-CNN and the autoencoder, from their .tflite files in DIR, and MobileNetV1.",
+        ),
+    ] = None,
+    resnet50: Annotated[
+        bool, typer.Option("--resnet50", help="Measure ResNet-50 at 224x224 on large, weights and images streamed.")
+    ] = False,
     every: Annotated[bool, typer.Option("--all", help=f"All of {', '.join(ALL_PRESETS)}.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Gets all figures.")] = None,
     readme: Annotated[
         Path | None, typer.Option("--readme", metavar="FILE.md", help="Gets the tables between its two bench marks.")
     ] = None,
 ) -> None:
-    """Measure LeNet-5 on the RTL against its bounds; exit status 1 if one is not kept."""
+    """Measure LeNet-5, and other networks, on the RTL against their bounds; exit status 1 if one is not kept."""
     import json
 
+    from .commands_bench_networks import measure, measure_resnet50
     from .figures import insert, mnist_sheet, network_sheet
+    from .figures_networks import networks_sheet, streamed_sheet
     from .files import check_target, replace_file
     from .onnx_reader import read_onnx
     from .progress import Steps, standard_output
@@ -46,25 +59,35 @@ def bench(
         insert(text, (), str(readme))  # a text without marks is told before the work
     steps = Steps()
     graph = read_onnx(LENET)
-    networks, sheets, images = [], [], None
+    lenets, sheets, images = [], [], None
     for preset in ALL_PRESETS if every else ALL_PRESETS[:1]:
-        program, library = _build(preset, graph, steps)
-        networks.append(_network(preset, program, library, steps))
-        sheets.append(network_sheet(networks[-1]))
+        compiled, library = _build(preset, graph, steps)
+        lenets.append(_network(preset, compiled, library, steps))
+        sheets.append(network_sheet(lenets[-1]))
         if mnist is not None and images is None:
-            images = _mnist(preset, graph, program, library, mnist, steps)
+            images = _mnist(preset, graph, compiled, library, mnist, steps)
             sheets.append(mnist_sheet(images))
+    others = [] if networks is None else measure(networks, steps)
+    if others:
+        sheets.append(networks_sheet(others))
+    streamed = measure_resnet50(steps) if resnet50 else None
+    if streamed is not None:
+        sheets.append(streamed_sheet(streamed))
     console = standard_output()
     for sheet in sheets:
         console.print(sheet.terminal())
         console.print()
-    missed = [sentence for network in networks for sentence in network.missed()]
+    missed = [sentence for network in lenets for sentence in network.missed()]
+    missed += [sentence for network in others for sentence in network.missed()]
     missed += [] if images is None else images.missed()
+    missed += [] if streamed is None else streamed.missed()
     if json_file is not None:
         content = {
             "version": version("weft"),
-            "lenet": [network.as_json() for network in networks],
+            "lenet": [network.as_json() for network in lenets],
             "mnist": None if images is None else images.as_json(),
+            "networks": [network.as_json() for network in others],
+            "resnet50": None if streamed is None else streamed.as_json(),
             "missed": missed,
         }
         replace_file(json_file, (json.dumps(content, indent=1) + "\n").encode())
@@ -76,28 +99,28 @@ def bench(
         raise typer.Exit(MISSED)
 
 
-def _build(preset: str, graph: "Graph", steps: "Steps") -> "tuple[Program, Path]":
+def _build(preset: str, graph: "Graph", steps: "Steps") -> "tuple[Compiled, Path]":
     from weft.gen.presets import load_config
 
-    from .compiler import compile_graph
+    from .model_compiler import compile_model
 
     config = load_config(preset)
     with steps.step(f"Compiling LeNet-5 for {preset}"):
-        program = compile_graph(graph, config)
-    return program, build_simulation(config, steps)
+        compiled = compile_model(graph, config)
+    return compiled, build_simulation(config, steps)
 
 
-def _network(preset: str, program: "Program", library: Path, steps: "Steps") -> "Network":
+def _network(preset: str, compiled: "Compiled", library: Path, steps: "Steps") -> "Network":
     """Cycles per layer; they do not depend on the image, so a few do."""
     import numpy as np
 
     from .errors import UserError
     from .figures import Network
-    from .report import program_rows, total_cycles
+    from .report import network_rows, total_cycles
 
-    images = np.random.default_rng(0).random((4, *program.inputs[0].host_shape[1:]), np.float32)
+    images = np.random.default_rng(0).random((4, *compiled.tensors[compiled.inputs[0]].shape[1:]), np.float32)
     with steps.step(f"Counting cycles on {preset}") as advance:
-        report = simulate(program, [images], library, advance).report
+        report = simulate(compiled, [images], library, advance).report
     cycles = total_cycles(report)
     if report.cycles is None or cycles is None:
         raise RuntimeError("the simulated RTL counted no cycles")
@@ -105,10 +128,10 @@ def _network(preset: str, program: "Program", library: Path, steps: "Steps") -> 
         raise UserError(
             f"{preset}: the cycles of an inference vary, from {report.cycles.min()} to {report.cycles.max()}"
         )
-    return Network(preset, program.config, tuple(program_rows(program, report)), cycles)
+    return Network(preset, compiled.config, tuple(network_rows(compiled, report)), cycles)
 
 
-def _mnist(preset: str, graph: "Graph", program: "Program", library: Path, folder: Path, steps: "Steps") -> "Mnist":
+def _mnist(preset: str, graph: "Graph", compiled: "Compiled", library: Path, folder: Path, steps: "Steps") -> "Mnist":
     from weft.sim.golden_graph import run_graph
 
     from .arrays import differences
@@ -119,10 +142,10 @@ def _mnist(preset: str, graph: "Graph", program: "Program", library: Path, folde
     inputs = to_input(digits.images)
     running = f"Running {len(inputs):,} images on the RTL"
     with steps.step(running) as advance:
-        outputs = simulate(program, [inputs], library, advance).outputs
+        outputs = simulate(compiled, [inputs], library, advance).outputs
     with steps.step("Running the golden operators") as advance:
         expected = run_graph(graph, [inputs], advance)
-    logits = outputs[program.outputs[0].name]
+    logits = outputs[compiled.outputs[0]]
     different, total = differences([logits], expected)
     right = int((logits.argmax(axis=1) == digits.labels).sum())
     return Mnist(
@@ -133,12 +156,12 @@ def _mnist(preset: str, graph: "Graph", program: "Program", library: Path, folde
         processors(),
         total,
         different,
-        _runtime(program, inputs, logits, steps),
+        _runtime(compiled.programs[-1].outputs[0].scale, inputs, logits, steps),
     )
 
 
-def _runtime(program: "Program", inputs: "NDArray[Any]", logits: "NDArray[Any]", steps: "Steps") -> "Runtime | None":
-    """The same images through ONNX Runtime; None where it is not installed."""
+def _runtime(scale: float, inputs: "NDArray[Any]", logits: "NDArray[Any]", steps: "Steps") -> "Runtime | None":
+    """The same images through ONNX Runtime, logits in steps of `scale`; None where it is not installed."""
     import numpy as np
 
     from .figures import Runtime
@@ -155,8 +178,7 @@ def _runtime(program: "Program", inputs: "NDArray[Any]", logits: "NDArray[Any]",
             parts += session.run(None, {session.get_inputs()[0].name: part})
             advance(start + len(part), len(inputs))
     theirs = np.concatenate(parts)
-    step = program.outputs[0].scale
-    apart = np.abs(np.rint(theirs / step).astype(int) - np.rint(logits / step).astype(int))
+    apart = np.abs(np.rint(theirs / scale).astype(int) - np.rint(logits / scale).astype(int))
     return Runtime(
         onnxruntime.__version__,
         apart.size,

@@ -5,24 +5,34 @@ from typing import Annotated
 
 import typer
 
-from .commands_shared import program_of
+from .commands_shared import network_of
 from .options import ConfigFile, Preset, Settings
+
+LONGEST = 1 << 14
+"""Columns of the longest row."""
 
 
 def compile(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An .onnx model or a compiled .weft program.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx model, or a compiled .weft program.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE.weft", help="Gets the program.")
     ] = None,
     preset: Preset = None,
     config: ConfigFile = None,
     settings: Settings = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a model if more than its first and last steps need the host.")
+    ] = False,
 ) -> None:
-    """Compile a quantized model and tell what becomes of its layers (without a configuration: small)."""
+    """Compile a quantized model and tell what becomes of its operators (without a configuration: small)."""
     from .errors import UserError
     from .files import check_target
     from .listing import table
     from .loading import load_model
+    from .network_file import save
+    from .placement import refuse_host_operators
     from .progress import Steps, standard_output
 
     if output is not None:
@@ -33,7 +43,15 @@ def compile(
     with steps.step("Reading the model"):
         loaded = load_model(model)
     with steps.step("Compiling the model"):
-        program = program_of(loaded, preset, config, settings)
+        network = network_of(loaded, preset, config, settings)
+    if strict:
+        refuse_host_operators(network)
     if output is not None:
-        program.save(output)
-    standard_output().print(table(program))
+        save(network, output)
+    shown, console = table(network), standard_output()
+    if not console.is_terminal:
+        # A file has lines of any length: a row is one of them.
+        console.width = max(
+            console.width, console.measure(shown, options=console.options.update(width=LONGEST)).maximum
+        )
+    console.print(shown)

@@ -34,11 +34,11 @@ def demo(
     from weft.sim.golden_graph import run_graph
 
     from .arrays import differences
-    from .compiler import compile_graph
     from .datasets import Digits, read_mnist, scikit_digits, to_input
+    from .model_compiler import compile_model
     from .onnx_reader import read_onnx
     from .progress import Steps, standard_output
-    from .report import program_rows, table
+    from .report import network_rows, table
 
     config = load_config(preset)
     console = standard_output()
@@ -49,20 +49,20 @@ def demo(
         inputs = [to_input(digits.images)]
     with steps.step(f"Compiling LeNet-5 for an array of {config.rows}x{config.cols}"):
         graph = read_onnx(LENET)
-        program = compile_graph(graph, config)
+        network = compile_model(graph, config)
     library = build_simulation(config, steps)
     with steps.step(f"Running {len(digits.images):,} digits on the RTL") as advance:
-        outputs, report = simulate(program, inputs, library, advance)
+        outputs, report = simulate(network, inputs, library, advance)
     with steps.step("Running the golden operators") as advance:
         expected = run_graph(graph, inputs, advance)
-    logits = [outputs[port.name] for port in program.outputs]
+    logits = [outputs[name] for name in network.outputs]
     different, total = differences(logits, expected)
 
     read = logits[0].argmax(axis=1)
     right = int((read == digits.labels).sum())
     console.print()
     _draw(console, digits, read.tolist())
-    console.print(table(program_rows(program, report), report, config))
+    console.print(table(network_rows(network, report), report, config))
     console.print(
         f"\n[bold]{right:,} of {len(read):,} digits read right, {right / len(read):.2%}; "
         f"{sum(steps.seconds.values()):.0f} s in all[/]",

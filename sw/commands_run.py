@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .commands_shared import build_simulation, configuration, program_of, simulate
+from .commands_shared import build_simulation, configuration, network_of, simulate
 from .options import ConfigFile, Preset, Settings
 
 if TYPE_CHECKING:
     from .driver import Result
     from .graph import Graph
-    from .program import Program
+    from .network import Network
     from .progress import Steps
     from .report import Row
     from .transport import RunReport
@@ -33,7 +33,9 @@ class Target(StrEnum):
 
 
 def run(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="An .onnx model or a compiled .weft program.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx model, or a compiled .weft program.")
+    ],
     input: Annotated[
         Path, typer.Option("--input", metavar="IN.npz", help="in_0, in_1, ...: samples stacked on axis 0; or an .npy.")
     ],
@@ -49,7 +51,7 @@ def run(
     settings: Settings = None,
 ) -> None:
     """Run a quantized model on an NPU (without a configuration: small)."""
-    from .arrays import check_output, graph_slots, program_slots, read_inputs, write_outputs
+    from .arrays import check_output, read_inputs, slots_of, write_outputs
     from .files import check_target
     from .loading import load_model
     from .progress import Steps, standard_output
@@ -62,12 +64,12 @@ def run(
         loaded = load_model(model)
     if on is Target.golden:
         graph, chosen = _graph(loaded, model), configuration(preset, config, settings)
-        slots, execute = graph_slots(graph), partial(_golden, graph)
+        slots, execute = slots_of(graph), partial(_golden, graph)
     else:
         with steps.step("Compiling the model"):
-            program = program_of(loaded, preset, config, settings)
-        chosen = program.config
-        slots, execute = program_slots(program), partial(_simulated if on is Target.rtl else _machine, program)
+            network = network_of(loaded, preset, config, settings)
+        chosen = network.config
+        slots, execute = slots_of(network), partial(_simulated if on is Target.rtl else _machine, network)
     check_output(output, slots[1])
     samples = read_inputs(input, slots[0])
     outputs, took, rows = execute(samples.arrays, steps)
@@ -79,7 +81,7 @@ def run(
         standard_output().print(table(rows, took, chosen))
 
 
-def _graph(loaded: "Graph | Program", model: Path) -> "Graph":
+def _graph(loaded: "Graph | Network", model: Path) -> "Graph":
     from .errors import UserError
     from .graph import Graph
 
@@ -98,26 +100,26 @@ def _golden(graph: "Graph", inputs: Arrays, steps: "Steps") -> Outcome:
         return run_graph(graph, inputs, advance), RunReport(), graph_rows(graph)
 
 
-def _machine(program: "Program", inputs: Arrays, steps: "Steps") -> Outcome:
+def _machine(network: "Network", inputs: Arrays, steps: "Steps") -> Outcome:
     from weft.sim.transports import MachineTransport
 
     from .driver import Device
 
     with steps.step("Running on the functional machine") as advance:
-        return _outcome(program, Device(MachineTransport(program.config), chunk=16).run(program, inputs, advance))
+        return _outcome(network, Device(MachineTransport(network.config), chunk=16).run(network, inputs, advance))
 
 
-def _simulated(program: "Program", inputs: Arrays, steps: "Steps") -> Outcome:
+def _simulated(network: "Network", inputs: Arrays, steps: "Steps") -> Outcome:
     from .driver import prepare
 
-    prepare(program, inputs)  # what is wrong with the inputs comes up before building
-    library = build_simulation(program.config, steps)
+    prepare(network, inputs)  # what is wrong with the inputs comes up before building
+    library = build_simulation(network.config, steps)
     with steps.step("Running on the RTL") as advance:
-        return _outcome(program, simulate(program, inputs, library, advance))
+        return _outcome(network, simulate(network, inputs, library, advance))
 
 
-def _outcome(program: "Program", result: "Result") -> Outcome:
-    from .report import program_rows
+def _outcome(network: "Network", result: "Result") -> Outcome:
+    from .report import network_rows
 
-    outputs = [result.outputs[port.name] for port in program.outputs]
-    return outputs, result.report, program_rows(program, result.report)
+    outputs = [result.outputs[name] for name in network.outputs]
+    return outputs, result.report, network_rows(network, result.report)

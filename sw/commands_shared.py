@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from weft.rtl.config import Config
 
-    from .driver import Progress, Result
+    from .driver import Model, Progress, Result
     from .graph import Graph
-    from .program import Program
+    from .network import Network
     from .progress import Steps
 
 DEFAULT_PRESET = "small"
@@ -31,9 +31,9 @@ def configuration(preset: str | None, file: Path | None, settings: Sequence[str]
     return load_config(preset, file, settings or ())
 
 
-def program_of(
-    model: "Graph | Program", preset: str | None, file: Path | None, settings: Sequence[str] | None
-) -> "Program":
+def network_of(
+    model: "Graph | Network", preset: str | None, file: Path | None, settings: Sequence[str] | None
+) -> "Network":
     """The model compiled for the chosen configuration; a compiled one as it is, if it is for that configuration.
 
     Raises
@@ -42,12 +42,12 @@ def program_of(
         If it is for another, and as the compiler does.
     """
     from .errors import UserError
-    from .program import Program
+    from .network import Network
 
-    if not isinstance(model, Program):
-        from .compiler import compile_graph
+    if not isinstance(model, Network):
+        from .model_compiler import compile_model
 
-        return compile_graph(model, configuration(preset, file, settings))
+        return compile_model(model, configuration(preset, file, settings))
     if preset is not None or file is not None or settings:
         wanted, own = configuration(preset, file, settings), model.config
         if wanted.digest != own.digest:
@@ -78,11 +78,11 @@ def processors() -> int:
 
 
 def simulate(
-    program: "Program", inputs: Sequence[Any], library: Path | None = None, progress: "Progress | None" = None
+    model: "Model", inputs: Sequence[Any], library: Path | None = None, progress: "Progress | None" = None
 ) -> "Result":
     """Run samples on the simulated RTL, spread over all processors."""
     from weft.sim.transports import run_many
 
     processes = processors()
     share = max(1, min(SHARE, -(-len(inputs[0]) // processes)))
-    return run_many(program, list(inputs), processes, progress, library=library, share=share)
+    return run_many(model, list(inputs), processes, progress, library=library, share=share)

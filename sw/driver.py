@@ -2,7 +2,8 @@
 simulated RTL, a board) and does not know which.
 
 Memory, from address 0: the program's image (base 0), its workspace (base 3), then the input buffers (base 1)
-and the output buffers (base 2) of as many samples as fit, up to `chunk`.
+and the output buffers (base 2) of as many samples as fit, up to `chunk`. A network goes stage by stage, each for all
+samples; what passes from one to the next is kept by the host.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.registers import IDENTITY, INTERFACE_VERSION
 
-from . import host
+from . import host_operators
 from .errors import UserError
+from .graph import Operator, Tensor
+from .network import Network
 from .program import Port, Program
-from .transport import DeviceError, Job, RunReport, Transport
+from .transport import DeviceError, Job, RunReport, Transport, total_report
 
 PAGE = 4096
 """Regions start at a multiple of this, and no sample's buffer crosses such a boundary needlessly: AXI bursts
@@ -29,6 +32,9 @@ Progress = Callable[[int, int], None]
 """Called with the number of samples done and that of all samples."""
 
 Inputs = Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]] | NDArray[Any]
+
+Model = Network | Program
+"""What can be run."""
 
 
 class Result(NamedTuple):
@@ -79,7 +85,7 @@ class Device:
             self._execute(Job(program.setup, layout.bases, cycle_limit=1_000_000 + 100 * len(program.image)))
         self.program = program
 
-    def run(self, program: Program, inputs: Inputs, progress: Progress | None = None) -> Result:
+    def run(self, model: Model, inputs: Inputs, progress: Progress | None = None) -> Result:
         """Infer one sample after the other.
 
         Parameters
@@ -87,17 +93,55 @@ class Device:
         inputs
             An array per input, by name or in order, with the samples on axis 0; one input may stand alone.
         progress
-            Called after each chunk.
+            Called after each chunk; a network counts the samples of all its programs.
 
         Raises
         ------
         UserError
-            If the inputs do not suit the program.
+            If the inputs do not suit the model.
         DeviceError
             If the device fails; it is reset, and the program is loaded afresh next time.
         """
-        arrays = prepare(program, inputs)
-        samples = len(arrays[0])
+        arrays = prepare(model, inputs)
+        if isinstance(model, Program):
+            outputs, report = self._run(model, arrays, len(arrays[0]), progress)
+            return Result(dict(zip([port.name for port in model.outputs], outputs, strict=True)), report)
+        return self._run_network(model, arrays, progress)
+
+    def _run_network(self, network: Network, arrays: list[NDArray[Any]], progress: Progress | None) -> Result:
+        samples, programs = len(arrays[0]), len(network.programs)
+        values = {
+            name: array.reshape(samples, *network.tensors[name].shape)
+            for name, array in zip(network.inputs, arrays, strict=True)
+        }
+        lasts = {name: index for index, stage in enumerate(network.stages) for name in _read(stage)}
+        reports: list[RunReport] = []
+
+        def advance(done: int, _: int) -> None:
+            if progress is not None:
+                progress(len(reports) * samples + done, programs * samples)
+
+        for index, stage in enumerate(network.stages):
+            if isinstance(stage, Operator):
+                sources = [network.tensors[name] for name in stage.inputs]
+                some, target = [values[name] for name in stage.inputs], network.tensors[stage.output]
+                values[stage.output] = host_operators.run(stage, some, sources, target, samples)
+            else:
+                made, report = self._run(stage, [values[port.name] for port in stage.inputs], samples, advance)
+                reports.append(report)
+                for port, array in zip(stage.outputs, made, strict=True):
+                    values[port.name] = array.reshape(samples, *network.tensors[port.name].shape)
+            for name in _read(stage):
+                if lasts[name] == index and name not in network.outputs:
+                    values.pop(name, None)
+        # The batch of the model, which is 1, is not told apart from the samples.
+        outputs = {name: np.ascontiguousarray(values[name][:, 0]) for name in network.outputs}
+        return Result(outputs, total_report(reports))
+
+    def _run(
+        self, program: Program, arrays: list[NDArray[Any]], samples: int, progress: Progress | None
+    ) -> tuple[list[NDArray[Any]], RunReport]:
+        """The outputs in order, and the report."""
         self.load(program)
         layout = self._layout(program)
         raw = np.empty((samples, program.output_bytes), np.uint8)
@@ -107,7 +151,7 @@ class Device:
             count = part.stop - start
             packed = np.zeros((count, layout.input_step), np.uint8)
             for port, array in zip(program.inputs, arrays, strict=True):
-                content = np.ascontiguousarray(array[part]).reshape(count, -1).view(np.uint8)
+                content = np.ascontiguousarray(array.reshape(samples, -1)[part]).view(np.uint8)
                 packed[:, port.offset : port.offset + port.bytes] = content
             self.transport.write(layout.input, packed.reshape(-1))
             try:
@@ -120,12 +164,8 @@ class Device:
             raw[part] = got.reshape(count, -1)[:, : program.output_bytes]
             if progress is not None:
                 progress(part.stop, samples)
-        outputs = {
-            port.name: host.apply(program.steps_after(index), _unpack(port, raw))
-            for index, port in enumerate(program.outputs)
-        }
         total = np.concatenate(cycles) if cycles else None
-        return Result(outputs, RunReport(total, report.trace, report.counters))
+        return [_unpack(port, raw) for port in program.outputs], RunReport(total, report.trace, report.counters)
 
     def _execute(self, job: Job) -> RunReport:
         try:
@@ -193,24 +233,33 @@ def _cycle_limit(program: Program) -> int:
     return 1_000_000 + 100 * sum(layer.predicted_cycles for layer in program.layers)
 
 
-def in_order(program: Program, inputs: Inputs) -> list[NDArray[Any]]:
-    """The inputs in the order of the program's, as the caller gives them.
+def _read(stage: Operator | Program) -> tuple[str, ...]:
+    return stage.inputs if isinstance(stage, Operator) else tuple(port.name for port in stage.inputs)
+
+
+def _slots(model: Model) -> list[Port | Tensor]:
+    """The inputs in order."""
+    return list(model.inputs) if isinstance(model, Program) else [model.tensors[name] for name in model.inputs]
+
+
+def in_order(model: Model, inputs: Inputs) -> list[NDArray[Any]]:
+    """The inputs in the order of the model's, as the caller gives them.
 
     Raises
     ------
     UserError
         If there are too few or too many, or they differ in the number of samples.
     """
-    ports = program.inputs
-    names = ", ".join(port.name for port in ports)
+    slots = [slot.name for slot in _slots(model)]
+    names = ", ".join(slots)
     if isinstance(inputs, Mapping):
-        if set(inputs) != {port.name for port in ports}:
+        if set(inputs) != set(slots):
             raise UserError(f"the program has the inputs {names}, not {', '.join(map(str, inputs))}")
-        given = [inputs[port.name] for port in ports]
+        given = [inputs[name] for name in slots]
     else:
         given = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
-        if len(given) != len(ports):
-            raise UserError(f"the program has {len(ports)} inputs ({names}), not {len(given)}")
+        if len(given) != len(slots):
+            raise UserError(f"the program has {len(slots)} inputs ({names}), not {len(given)}")
     arrays = [np.asarray(array) for array in given]
     counts = sorted({len(array) if array.ndim else 0 for array in arrays})
     if len(counts) > 1 or counts[0] == 0:
@@ -219,40 +268,26 @@ def in_order(program: Program, inputs: Inputs) -> list[NDArray[Any]]:
     return arrays
 
 
-def prepare(program: Program, inputs: Inputs) -> list[NDArray[Any]]:
-    """The inputs in order, in the device's layout, samples on axis 0.
+def prepare(model: Model, inputs: Inputs) -> list[NDArray[Any]]:
+    """The inputs in order, samples on axis 0.
 
     Raises
     ------
     UserError
-        As in_order, and if shapes or types are not those of the program.
+        As in_order, and if shapes, types or values are not those that the model takes.
     """
-    return [_input(program, index, array) for index, array in enumerate(in_order(program, inputs))]
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return f"({', '.join(['samples', *map(str, shape[1:])])})"
-
-
-def _input(program: Program, index: int, x: NDArray[Any]) -> NDArray[Any]:
-    port, steps = program.inputs[index], program.steps_before(index)
-    shape, dtype = (port.host_shape, port.host_dtype) if steps else (port.shape, port.dtype)
-    if shape and x.shape[1:] != shape[1:]:
-        raise UserError(f"input {port.name!r} must have the shape {_shape(shape)}, not {x.shape}")
-    if dtype and x.dtype != host.TYPES[dtype]:
-        raise UserError(f"input {port.name!r} must be {dtype}, not {x.dtype}")
-    try:
-        x = host.apply(steps, x)
-    except UserError as error:
-        raise UserError(f"input {port.name!r}: {error}") from None
-    if x.shape[1:] != port.shape[1:] or x.dtype != host.TYPES[port.dtype]:
-        raise UserError(
-            f"input {port.name!r} must become {port.dtype} of shape {_shape(port.shape)} for the device, "
-            f"not {x.dtype} of {x.shape}"
-        )
-    return x
+    arrays = in_order(model, inputs)
+    for slot, array in zip(_slots(model), arrays, strict=True):
+        if array.shape[1:] != slot.shape[1:]:
+            shape = f"({', '.join(['samples', *map(str, slot.shape[1:])])})"
+            raise UserError(f"input {slot.name!r} must have the shape {shape}, not {array.shape}")
+        if array.dtype != np.dtype(slot.dtype):
+            raise UserError(f"input {slot.name!r} must be {slot.dtype}, not {array.dtype}")
+        if slot.dtype == "float32" and np.isnan(array).any():
+            raise UserError(f"input {slot.name!r} must be numbers, and it has NaN")
+    return arrays
 
 
 def _unpack(port: Port, raw: NDArray[np.uint8]) -> NDArray[Any]:
     part = np.ascontiguousarray(raw[:, port.offset : port.offset + port.bytes])
-    return part.view(host.TYPES[port.dtype]).reshape(len(raw), *port.shape[1:])
+    return part.view(np.dtype(port.dtype)).reshape(len(raw), *port.shape[1:])

@@ -22,7 +22,7 @@ scale, and its linear operators on uint8. Source: TFLite kernel_util, GetQuantiz
 ONNX = "onnx"
 """ONNX's arithmetic: multipliers are float32, the exact product is rounded once, ties to even."""
 
-DTYPES = ("int8", "uint8", "int32", "float32")
+DTYPES = ("int8", "uint8", "int16", "uint16", "int32", "int64", "float32", "bool")
 
 
 @dataclass(frozen=True)
@@ -278,7 +278,54 @@ class ResizeBilinear(Operator):
     """(output width, 3)."""
 
 
-HOST_ONLY = (Quantize, Dequantize, OffsetBinary, Transpose, Softmax, SoftmaxInt8)
+@dataclass(frozen=True, eq=False)
+class Lstm(Operator):
+    """A long short-term memory over int8 sequences, with an int16 cell state, in TFLite's arithmetic: lstm; on the
+    host. The input is (batch, steps, inputs); gates are in the order input, forget, cell, output; factors are
+    multipliers and shifts, multiplier * 2^(shift - 31)."""
+
+    input_weights: NDArray[np.int8]
+    """(4, cells, inputs)."""
+    input_bias: NDArray[np.int64]
+    """(4, cells), zero points folded in."""
+    input_factors: NDArray[np.int64]
+    """(4, 2)."""
+    recurrent_weights: NDArray[np.int8]
+    """(4, cells, outputs)."""
+    recurrent_bias: NDArray[np.int64]
+    recurrent_factors: NDArray[np.int64]
+    hidden_factor: NDArray[np.int64]
+    """(2,): of the product of output gate and cell state, as the hidden state has it."""
+    hidden_zero_point: int
+    projection: NDArray[np.int8]
+    """(outputs, cells), from hidden state to output; empty where they are the same."""
+    projection_bias: NDArray[np.int64]
+    projection_factor: NDArray[np.int64]
+    zero_point: int
+    """Of the output."""
+    cell_exponent: int
+    """The scale of the cell state is 2^cell_exponent, -15 to -9."""
+    coupled: bool
+    """The input gate is one minus the forget gate; its weights mean nothing."""
+    cell_clip: int
+    """Limit of the cell state's size; 0 for none, as the next."""
+    projection_clip: int
+    time_major: bool
+    """The input is (steps, batch, inputs), and so is the output."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNode(Operator):
+    """A node of an ONNX model that the NPU cannot execute, in ONNX's own types and order of axes: its inputs in the
+    order of the model's; on the host, by ONNX's reference implementation: onnx_evaluate."""
+
+    model: NDArray[np.uint8]
+    """A serialized ONNX model of this one node, whose constants are its initializers."""
+    reason: str
+    """Why the NPU cannot execute it, half a sentence."""
+
+
+HOST_ONLY = (Quantize, Dequantize, OffsetBinary, Transpose, Softmax, SoftmaxInt8, Lstm, OnnxNode)
 """Operators that the device never executes. A Reshape is either, as it is nothing."""
 
 

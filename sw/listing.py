@@ -1,92 +1,73 @@
-"""What a program's instructions say of each layer: tiles, weights, and whether those stay on the chip."""
+"""What becomes of a model: a row per operator with what it takes on the device."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
-from weft.rtl.isa import Instruction, Opcode, Space, disassemble
 
-from .program import LayerInfo, Program
+from .network import NPU, Network, Row
+from .program import LayerInfo
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One layer, or one step of the host."""
+    """One operator; numbers are zero where it has no layer of its own."""
 
-    name: str
-    op: str
-    where: str
-    """NPU or host."""
+    row: Row
     tiles: int = 0
     """Times that sums are drained."""
-    weight_bytes: int = 0
-    """Bytes of weights on the chip, or that a run streams; the zeros that fill up tiles included."""
+    predicted: int = 0
+    """Cycles."""
+    moved_bytes: int = 0
+    """Bytes from and to memory."""
     weights: str = ""
     """Resident on the chip, or streamed in each run; empty where there are none."""
-    passes: int = 0
-    predicted: int = 0
+
+    @property
+    def where(self) -> str:
+        """The place, and which program if there are several."""
+        return self.row.where
 
 
-def entries(program: Program) -> list[Entry]:
-    """The host's steps before, the layers, the host's steps behind.
-
-    Raises
-    ------
-    ValueError
-        If the image of the program is no program.
-    """
-    instructions = disassemble(program.image[program.run :])
-    before = [
-        Entry(port.name, step[0], "host")
-        for index, port in enumerate(program.inputs)
-        for step in program.steps_before(index)
-    ]
-    behind = [
-        Entry(port.name, step[0], "host")
-        for index, port in enumerate(program.outputs)
-        for step in program.steps_after(index)
-    ]
-    return [*before, *(_layer(program, layer, instructions) for layer in program.layers), *behind]
+def entries(network: Network) -> list[Entry]:
+    """An entry per row of the network."""
+    return [_entry(row, network) for row in network.rows]
 
 
-def _layer(program: Program, layer: LayerInfo, instructions: Sequence[Instruction]) -> Entry:
-    config = program.config
-    own = [one for one in instructions if one.opcode is not Opcode.END and one.tag == layer.tag]
-    streamed = [one.bytes for one in own if one.opcode is Opcode.LOAD and one.space == Space.WEIGHTS.value]
-    resident = {
-        one.weights: one.n_count * one.ky_count * one.kx_count * -(-one.run // config.rows)
-        for one in own
-        if one.opcode is Opcode.CONV
-    }
+def _entry(row: Row, network: Network) -> Entry:
+    programs = network.programs
+    own: list[LayerInfo] = []
+    if row.where == NPU and 0 <= row.program < len(programs):
+        own = [layer for layer in programs[row.program].layers if layer.name in row.layers]
+    if not own:
+        return Entry(row)
     return Entry(
-        layer.name,
-        layer.op,
-        "NPU",
-        sum(one.opcode is Opcode.DRAIN for one in own),
-        sum(streamed) or sum(resident.values()) * config.macs_per_cycle,
-        ("streamed" if streamed else "resident") if resident else "",
-        layer.passes,
-        layer.predicted_cycles,
+        row,
+        sum(layer.tiles for layer in own),
+        sum(layer.predicted_cycles for layer in own),
+        sum(layer.moved_bytes for layer in own),
+        "streamed" if any(layer.streamed for layer in own) else "resident",
     )
 
 
-def table(program: Program) -> Table:
+def table(network: Network) -> Table:
     """The entries and their total, for a terminal."""
-    found = entries(program)
+    found = entries(network)
+    several = len(network.programs) > 1
     shown = Table(box=None, pad_edge=False, show_footer=True)
-    shown.add_column("layer", footer="total")
-    shown.add_column("operator")
+    shown.add_column("name", footer="total", overflow="fold")
+    shown.add_column("operator", overflow="fold")
     shown.add_column("where")
     for head, total in (
-        ("tiles", sum(one.tiles for one in found)),
-        ("array passes", sum(one.passes for one in found)),
-        ("predicted cycles", sum(one.predicted for one in found)),
-        ("weight bytes", sum(one.weight_bytes for one in found)),
+        ("tiles", sum(layer.tiles for layer in network.layers)),
+        ("cycles", sum(layer.predicted_cycles for layer in network.layers)),
+        ("bytes moved", sum(layer.moved_bytes for layer in network.layers)),
     ):
         shown.add_column(head, footer=f"{total:,}", justify="right")
     shown.add_column("weights")
+    shown.add_column("why", overflow="fold", ratio=1)
     for one in found:
-        numbers = (one.tiles, one.passes, one.predicted, one.weight_bytes)
-        cells = (f"{number:,}" if one.where == "NPU" else "" for number in numbers)
-        shown.add_row(one.name, one.op.replace("_", " "), one.where, *cells, one.weights)
+        numbers = (one.tiles, one.predicted, one.moved_bytes)
+        cells = (f"{number:,}" if one.weights else "" for number in numbers)
+        where = f"{one.row.where} {one.row.program + 1}" if several and one.row.program >= 0 else one.row.where
+        shown.add_row(one.row.name, one.row.op, where, *cells, one.weights, one.row.note)
     return shown

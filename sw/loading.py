@@ -1,15 +1,16 @@
-"""What the command line takes as a model: a framework's file, or a compiled program."""
+"""What the command line takes as a model: a framework's file, or what was compiled from one."""
 
 from pathlib import Path
 
 from .errors import UserError
 from .graph import Graph
-from .program import Program
+from .network import Network
+from .network_file import load
 from .readers import read_model
 
 
-def load_model(path: Path) -> Graph | Program:
-    """A program from a .weft file, a graph from any other.
+def load_model(path: Path) -> Graph | Network:
+    """A compiled model from a .weft file, a graph from any other.
 
     Raises
     ------
@@ -21,5 +22,5 @@ def load_model(path: Path) -> Graph | Program:
     if path.is_dir():
         raise UserError(f"{path}: this is a folder, expected a model")
     if path.suffix == ".weft":
-        return Program.load(path)
+        return load(path)
     return read_model(path)

@@ -9,10 +9,10 @@ from weft.rtl.config import Config
 from weft.rtl.isa import Rounding
 
 from .errors import UserError
-from .graph import ONNX, Add, Clamp, Clamped, Lookup, Requantize, Subtract, Tensor
+from .graph import ONNX, Clamp, Clamped, Lookup, Requantize, Tensor
 from .layers import Layer, Pair, Place, Window
 from .multiplier import ROUNDING, factors, identity_factors, requantizing_factor
-from .tables import requantized, sum_parameters, sum_tables
+from .tables import requantized
 
 TALLEST = (1 << 15) - 1
 """Rows that a tile may begin below."""
@@ -65,10 +65,9 @@ def passing(name: str, op: str, source: str, target: str, size: Pair, channels: 
     )
 
 
-def copies(name: str, source: Tensor, times: int) -> Layer:
+def copies(name: str, source: str, size: Pair, channels: int, times: int) -> Layer:
     """Each channel of an image so many times, one copy behind the other."""
-    _, height, width, channels = source.shape
-    layer = passing(name, "copy", source.name, name, (height, width), times * channels)
+    layer = passing(name, "copy", source, name, size, times * channels)
     return replace(layer, input_channels=channels, groups=channels)
 
 
@@ -78,22 +77,26 @@ def _divisors(number: int) -> Iterator[int]:
             yield from {one, number // one}
 
 
-def _flat(size: int, config: Config) -> tuple[Pair, int]:
-    """`size` values as an image that takes the fewest passes, whatever their shape: its size and its channels."""
+def tall(pixels: int) -> Pair:
+    """So many pixels as an image as narrow as can be."""
+    width = min((n for n in _divisors(pixels) if pixels // n <= TALLEST), default=pixels)
+    return pixels // width, width
+
+
+def flat(size: int, config: Config, period: int = 1, most: int = 0) -> tuple[Pair, int]:
+    """`size` values as an image that takes the fewest passes, whatever their shape: its size and its channels.
+
+    The channels are a multiple of `period`, and more than that at most `most` where that is given.
+    """
     block = config.cols if config.depthwise else min(config.rows, config.cols)
-
-    def image(channels: int) -> Pair:
-        pixels = size // channels
-        width = min((n for n in _divisors(pixels) if pixels // n <= TALLEST), default=pixels)
-        return pixels // width, width
-
-    channels = min(_divisors(size), key=lambda n: (-(-n // block) * (size // n + TILE_CYCLES), n))
-    return image(channels), channels
+    found = [n * period for n in _divisors(size // period) if n == 1 or not most or n * period <= most]
+    channels = min(found, key=lambda n: (-(-n // block) * (size // n + TILE_CYCLES), n))
+    return tall(size // channels), channels
 
 
 def elementwise(operator: Clamped | Lookup, op: str, source: Tensor, target: Tensor, config: Config) -> Layer:
     """A layer that passes on values of any shape."""
-    size, channels = _flat(target.size, config)
+    size, channels = flat(target.size, config)
     layer = passing(operator.name, op, source.name, target.name, size, channels)
     if isinstance(operator, Clamped):
         layer = replace(layer, minimum=operator.minimum, maximum=operator.maximum)
@@ -104,14 +107,6 @@ def clamp(operator: Clamp, source: Tensor, target: Tensor, config: Config) -> li
     """Limits alone."""
     same_scale(source, target)
     return [elementwise(operator, "clamp", source, target, config)]
-
-
-def lookup(operator: Lookup, source: Tensor, target: Tensor, config: Config) -> list[Layer]:
-    """Any function of an int8."""
-    _need_tables(config)
-    if operator.table.ndim > 1:
-        raise UserError("has a table per channel, supported is one table")
-    return [replace(elementwise(operator, "lookup", source, target, config), result_table=operator.table)]
 
 
 def requantize(operator: Requantize, source: Tensor, target: Tensor, config: Config) -> list[Layer]:
@@ -148,28 +143,13 @@ def requantize(operator: Requantize, source: Tensor, target: Tensor, config: Con
     ]
 
 
-def total(operator: Add | Subtract, a: Tensor, b: Tensor, target: Tensor, config: Config) -> list[Layer]:
-    """The sum, or difference, of two tensors of one shape."""
-    _need_tables(config)
-    if not a.size == b.size == target.size:
-        raise UserError(f"adds {a.shape} and {b.shape}, supported are two tensors of one shape")
-    layer = elementwise(operator, type(operator).__name__.lower(), a, target, config)
-    tables = sum_tables(operator, a, b, target)
-    factor, rounding = sum_parameters(operator, a, b, target)
-    multiplier, shift = (np.full(layer.output_channels, value, np.int64) for value in factor)
-    return [
-        replace(
-            layer,
-            sources=(a.name, b.name),
-            sum_tables=tables,
-            multiplier=multiplier,
-            shift=shift,
-            rounding=rounding,
-            zero_point=target.zero_point,
-        )
-    ]
+def need_tables(config: Config) -> None:
+    """Refuse a configuration without tables.
 
-
-def _need_tables(config: Config) -> None:
+    Raises
+    ------
+    UserError
+        That is what it says.
+    """
     if not config.tables:
         raise UserError("takes look-up tables, which the configuration does not have (tables = false)")

@@ -8,19 +8,11 @@ from weft.rtl.config import Config
 
 from .errors import UserError
 from .graph import ONNX, Conv2D, FullyConnected, Tensor
-from .layers import Layer, Pair, Place, Window
+from .layers import Layer, Place, Window
 from .lower_elementwise import copies
+from .lower_images import image_of
 from .multiplier import ROUNDING, combined_scales, factors
 from .ways import fewest_cycles
-
-
-def image_of(tensor: Tensor) -> tuple[Pair, int]:
-    """Height and width, and channels; rows of features are a row of pixels."""
-    shape = tensor.shape
-    if len(shape) == 4 and shape[0] == 1:
-        return (shape[1], shape[2]), shape[3]
-    rows = tensor.size // shape[-1]
-    return (1, rows), shape[-1]
 
 
 def fold_zero_point(bias: NDArray[np.int32], weights: NDArray[np.int8], zero_point: int) -> NDArray[np.int32]:
@@ -41,7 +33,7 @@ def _requantization(
     return factors(real)
 
 
-def _check_left_shift(layer: Layer, bias: NDArray[np.int32]) -> None:
+def check_left_shift(layer: Layer, bias: NDArray[np.int32]) -> None:
     """A factor above one shifts the sum left first, which must not push its top bits out."""
     largest = 255 * np.abs(layer.weights.astype(np.int64)).reshape(len(layer.weights), -1).sum(axis=1)
     largest += np.abs(bias.astype(np.int64))
@@ -49,7 +41,8 @@ def _check_left_shift(layer: Layer, bias: NDArray[np.int32]) -> None:
         raise UserError("has scales that lift sums above 32 bits before they are limited")
 
 
-def _convolution(operator: Conv2D, source: Tensor, target: Tensor) -> Layer:
+def convolution(operator: Conv2D, source: Tensor, target: Tensor) -> Layer:
+    """As it is, without a thought of how it is computed."""
     size, channels = image_of(source)
     sums, outputs = image_of(target)
     multiplier, shift = _requantization(source, target, operator.weight_scales, operator.rounding)
@@ -81,17 +74,17 @@ def _convolution(operator: Conv2D, source: Tensor, target: Tensor) -> Layer:
         place=Place(sums, outputs),
     )
     if operator.rounding == ONNX:
-        _check_left_shift(layer, operator.bias)
+        check_left_shift(layer, operator.bias)
     return layer
 
 
 def conv(operator: Conv2D, source: Tensor, target: Tensor, config: Config) -> list[Layer]:
     """One layer. A depthwise convolution with several outputs per channel may be two: the first one copies each channel
     as often as it has outputs, so that the second one can run down the columns."""
-    layer = _convolution(operator, source, target)
+    layer = convolution(operator, source, target)
     times = layer.output_channels // layer.groups
     if config.depthwise and 1 < layer.groups == layer.input_channels and times > 1:
-        copied = copies(f"{operator.name}.copies", source, times)
+        copied = copies(f"{operator.name}.copies", source.name, layer.input_size, layer.input_channels, times)
         alone = replace(
             layer, sources=(copied.target,), input_channels=layer.output_channels, groups=layer.output_channels
         )
@@ -104,7 +97,7 @@ def fully_connected(operator: FullyConnected, source: Tensor, target: Tensor) ->
     """A 1x1 convolution of one row of pixels."""
     outputs, inputs = operator.weights.shape
     rows = source.size // inputs
-    convolution = Conv2D(
+    pixels = Conv2D(
         operator.name,
         operator.inputs,
         operator.output,
@@ -120,4 +113,4 @@ def fully_connected(operator: FullyConnected, source: Tensor, target: Tensor) ->
         maximum=operator.maximum,
     )
     image = replace(source, shape=(1, 1, rows, inputs)), replace(target, shape=(1, 1, rows, outputs))
-    return [replace(_convolution(convolution, *image), op="fully connected")]
+    return [replace(convolution(pixels, *image), op="fully connected")]

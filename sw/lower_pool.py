@@ -10,7 +10,8 @@ from weft.rtl.isa import Rounding
 from .graph import ONNX, AveragePool2D, MaxPool2D, MeanPool2D, Pool2D, Tensor
 from .layers import Layer, Place, Window
 from .lower_elementwise import passing, same_scale
-from .lower_linear import fold_zero_point, image_of
+from .lower_images import image_of
+from .lower_linear import fold_zero_point
 from .mapping import Span
 from .multiplier import factors, mean_factors
 

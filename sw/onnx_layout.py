@@ -1,152 +1,166 @@
-"""What changes the shape of an activation or the order of its axes, from ONNX; and what runs on the host."""
+"""What changes the shape of an activation or the order of its axes, from ONNX; and softmax, which the host computes."""
 
-from dataclasses import replace
+from collections.abc import Callable
 from math import prod
 
+from .graph import Transpose
 from .onnx_node import Node
-from .onnx_values import Constant, DeviceValue, HostValue, Pending, Quantization, QuantizedConstant, Shape, Value
+from .onnx_values import DeviceValue, HostValue, Pending, Value
+from .onnx_views import Shape, moves
 
-Shape3 = tuple[int, int, int]
-
-
-def reshaped(
-    node: Node, before: Pending, device_shape: Shape, shape: Shape | None = None, flattened: Shape3 | None = None
-) -> Pending:
-    """A pending result under another shape; `shape` is ONNX's view of it, if that differs from the device's."""
-    reader = node.reader
-
-    def emit(quantization: Quantization, low: int, high: int) -> str:
-        return reader.reshape(before.emit(quantization, low, high), node.output, device_shape)
-
-    return Pending(emit, shape or device_shape, before.text, before.low, before.high, flattened)
+LARGEST_SIZE = 1 << 28
+"""Elements of one activation."""
 
 
-def _reshape_to(node: Node, shape: Shape) -> Value:
+def moved(node: Node, shape: Shape, move: Callable[[DeviceValue], DeviceValue]) -> Value:
+    """Input 0 after `move`, which only moves values and commutes with everything that works on single ones."""
+    node.need(prod(shape) <= LARGEST_SIZE, f"makes a tensor of shape {shape}, supported are {LARGEST_SIZE} elements")
+    value = node.activation()
+    if isinstance(value, Pending):
+        waiting = value
+        return Pending(lambda *levels: move(waiting.emit(*levels)), shape, node.text, waiting.low, waiting.high)
+    return move(node.device())
+
+
+def reshape_to(node: Node, shape: Shape) -> Value:
     """Input 0 under `shape`."""
-    value, reader = node.value(0), node.reader
-    if isinstance(value, Constant | QuantizedConstant):
-        raise node.error("is not supported on quantized constants")
-    node.need(prod(shape) == prod(value.shape), f"makes {shape} of {value.shape}, which has another size")
-    if value.shape == shape:
-        return value
+    value, reader = node.activation(), node.reader
+    node.need(len(shape) >= 1, "makes a tensor without axes")
+    node.demand(prod(shape) == prod(value.shape), f"makes {shape} of {value.shape}, which has another size")
     if isinstance(value, HostValue):
         return HostValue(reader.reshape(value.tensor, node.output, shape), shape)
-    device_shape, flattened = _on_device(node, value, shape)
-    if isinstance(value, Pending):
-        return reshaped(node, value, device_shape, shape, flattened)
-    tensor = reader.reshape(value.tensor, node.output, device_shape)
-    return replace(value, tensor=tensor, shape=shape, channels_last=False, flattened=flattened)
-
-
-def _on_device(node: Node, value: DeviceValue | Pending, shape: Shape) -> tuple[Shape, Shape3 | None]:
-    """The shape that an activation has on the device when ONNX sees it as `shape`, and which image was flattened."""
-    flattened = value.flattened
-    last = isinstance(value, DeviceValue) and value.channels_last
-    if flattened is not None:
-        whole = shape[1:] == flattened
-        node.need(whole or len(shape) == 2, f"makes {shape} of a flattened image, supported is its former shape")
-        if not whole:
-            return shape, flattened
-    elif len(value.shape) == 4 and not last:
-        channels, height, width = value.shape[1:]
-        if channels > 1 and height * width > 1:
-            node.need(
-                len(shape) == 2 and shape[0] == 1,
-                f"makes {shape} of the image {value.shape}, supported is to flatten it",
-            )
-            return shape, (channels, height, width)
-    if len(shape) == 4:
-        channels, height, width = shape[1:]
-        plain = flattened is not None or channels == 1 or height * width == 1
-        node.need(plain, f"makes the image {shape} of {value.shape}, whose channels are elsewhere")
-        return (1, height, width, channels), None
-    return shape, None
+    return moved(node, shape, lambda one: reader.reshaped(one, node.output, shape))
 
 
 def reshape(node: Node) -> Value:
-    """Reshape to a constant shape: flattening and its reverse on the device, anything on the host."""
-    value = node.value(0)
-    old: Shape = () if isinstance(value, Constant) else value.shape
-    wanted = [int(n) for n in node.constant(1, "shape").reshape(-1)]
-    if not node.attribute("allowzero", 0):
-        node.need(all(n or i < len(old) for i, n in enumerate(wanted)), f"has the shape {wanted} for {old}")
+    """Reshape to a constant shape."""
+    old = node.shape()
+    wanted = list(node.list_of_integers(1, "shape") if node.has(1) else node.integers("shape", ()))
+    if not node.integer("allowzero", 0):
+        node.demand(all(n or i < len(old) for i, n in enumerate(wanted)), f"has the shape {wanted} for {old}")
         wanted = [n or old[i] for i, n in enumerate(wanted)]
     if wanted.count(-1) == 1:
         rest = -prod(wanted)
-        node.need(rest > 0 and prod(old) % rest == 0, f"cannot make {wanted} of {old}")
+        node.demand(rest > 0 and prod(old) % rest == 0, f"cannot make {wanted} of {old}")
         wanted[wanted.index(-1)] = prod(old) // rest
-    node.need(all(n > 0 for n in wanted), f"has the impossible shape {wanted}")
-    return _reshape_to(node, tuple(wanted))
+    node.demand(all(n > 0 for n in wanted), f"has the impossible shape {wanted}")
+    return reshape_to(node, tuple(wanted))
 
 
 def flatten(node: Node) -> Value:
     """Flatten to two axes."""
-    value = node.value(0)
-    shape: Shape = () if isinstance(value, Constant) else value.shape
-    axis = int(node.attribute("axis", 1))
+    shape = node.shape()
+    axis = node.integer("axis", 1)
+    node.demand(-len(shape) <= axis <= len(shape), f"has axis {axis} for a tensor of {len(shape)} axes")
     axis += len(shape) if axis < 0 else 0
-    return _reshape_to(node, (prod(shape[:axis]), prod(shape[axis:])))
+    return reshape_to(node, (prod(shape[:axis]), prod(shape[axis:])))
 
 
-def _axes(node: Node) -> list[int]:
-    if node.has(1):
-        return [int(n) for n in node.constant(1, "list of axes").reshape(-1)]
-    return [int(n) for n in node.attribute("axes", ())]
+def _axes(node: Node) -> tuple[int, ...]:
+    return node.list_of_integers(1, "list of axes") if node.has(1) else node.integers("axes", ())
 
 
 def squeeze(node: Node) -> Value:
     """Squeeze: axes of size 1 removed."""
-    value = node.value(0)
-    shape: Shape = () if isinstance(value, Constant) else value.shape
-    axes = [axis % len(shape) for axis in _axes(node)] or [i for i, n in enumerate(shape) if n == 1 and i > 0]
-    return _reshape_to(node, tuple(n for i, n in enumerate(shape) if i not in axes))
+    shape = node.shape()
+    axes = {node.axis(axis, len(shape)) for axis in _axes(node)} or {i for i, n in enumerate(shape) if n == 1}
+    node.demand(all(shape[axis] == 1 for axis in axes), f"drops the axes {sorted(axes)} of {shape}, which are not 1")
+    return reshape_to(node, tuple(n for i, n in enumerate(shape) if i not in axes))
 
 
 def unsqueeze(node: Node) -> Value:
     """Unsqueeze: axes of size 1 added."""
-    value = node.value(0)
-    shape: Shape = () if isinstance(value, Constant) else value.shape
-    axes = {axis % (len(shape) + len(_axes(node))) for axis in _axes(node)}
+    shape = node.shape()
+    rank = len(shape) + len(_axes(node))
+    axes = {node.axis(axis, rank) for axis in _axes(node)}
+    node.demand(rank == len(shape) + len(axes), "adds an axis twice")
     rest = iter(shape)
-    return _reshape_to(node, tuple(1 if i in axes else next(rest) for i in range(len(shape) + len(axes))))
+    return reshape_to(node, tuple(1 if i in axes else next(rest) for i in range(rank)))
+
+
+def permutation(node: Node, rank: int) -> Shape:
+    """The attribute perm, which reverses the axes if it is left out."""
+    order = node.integers("perm", tuple(reversed(range(rank))))
+    node.demand(sorted(order) == list(range(rank)), f"permutes {rank} axes by {list(order)}")
+    return order
 
 
 def transpose(node: Node) -> Value:
-    """Transpose: anything on the host, NCHW to NHWC and back elsewhere."""
-    value = node.value(0)
+    """Transpose."""
+    value, reader = node.activation(), node.reader
+    order = permutation(node, len(value.shape))
+    shape = tuple(value.shape[axis] for axis in order)
     if isinstance(value, HostValue):
-        permutation = tuple(node.attribute("perm", tuple(reversed(range(len(value.shape))))))
-        tensor = node.reader.transpose(value.tensor, node.output, permutation)
-        return HostValue(tensor, tuple(value.shape[axis] for axis in permutation))
-    source = node.real(0)
-    permutation = tuple(node.attribute("perm", tuple(reversed(range(len(source.shape))))))
-    wanted = (0, 3, 1, 2) if source.channels_last else (0, 2, 3, 1)
-    node.need(
-        len(source.shape) == 4 and permutation == wanted,
-        f"permutes the axes {list(permutation)} of {source.shape}, supported is {list(wanted)} on 4 axes",
+        return _transposed_on_host(node, value, order, shape)
+    return moved(node, shape, lambda one: reader.transposed(one, node.output, order))
+
+
+def _transposed_on_host(node: Node, value: HostValue, order: Shape, shape: Shape) -> Value:
+    reader = node.reader
+    if not moves(value.shape, order):
+        return HostValue(reader.reshape(value.tensor, node.output, shape), shape)
+    target = reader.like(node.output, value.tensor, shape)
+    return HostValue(reader.add(Transpose, [value.tensor], target, permutation=order), shape)
+
+
+def depth_to_space(node: Node) -> Value:
+    """DepthToSpace, both modes."""
+    shape, block = node.shape(), node.integer("blocksize", 0)
+    node.demand(len(shape) == 4 and block >= 1 and shape[1] % (block * block) == 0, f"has blocks of {block} on {shape}")
+    n, channels, height, width = shape
+    depth = channels // (block * block)
+    mode = node.attribute("mode", "DCR")
+    node.demand(mode in ("DCR", "CRD"), f"has the mode {mode!r}, which is unknown")
+    split, order = ((n, block, block, depth, height, width), (0, 3, 4, 1, 5, 2))
+    if mode == "CRD":
+        split, order = ((n, depth, block, block, height, width), (0, 1, 4, 2, 5, 3))
+    return _blocks(node, split, order, (n, depth, height * block, width * block))
+
+
+def space_to_depth(node: Node) -> Value:
+    """SpaceToDepth, both modes."""
+    shape, block = node.shape(), node.integer("blocksize", 0)
+    node.demand(
+        len(shape) == 4 and block >= 1 and not shape[2] % block and not shape[3] % block,
+        f"has blocks of {block} on {shape}",
     )
-    shape = tuple(source.shape[axis] for axis in permutation)
-    return replace(source, shape=shape, channels_last=not source.channels_last)
+    n, channels, height, width = shape
+    rows, columns = height // block, width // block
+    mode = node.attribute("mode", "DCR")
+    node.demand(mode in ("DCR", "CRD"), f"has the mode {mode!r}, which is unknown")
+    split = (n, channels, rows, block, columns, block)
+    order = (0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4)
+    return _blocks(node, split, order, (n, channels * block * block, rows, columns))
+
+
+def _blocks(node: Node, split: Shape, order: Shape, shape: Shape) -> Value:
+    """Reshape to `split`, transpose, reshape to `shape`."""
+    reader = node.reader
+
+    def move(value: DeviceValue) -> DeviceValue:
+        parts = reader.reshaped(value, f"{node.output}.parts", split)
+        return reader.reshaped(reader.transposed(parts, f"{node.output}.turned", order), node.output, shape)
+
+    return moved(node, shape, move)
 
 
 def softmax(node: Node) -> Value:
-    """Softmax: on the host, at the end of the model."""
-    value = node.value(0)
-    if isinstance(value, DeviceValue):
-        value = node.reader.to_host(node.real(0), node.output)
-    if not isinstance(value, HostValue):
-        node.real(0)
-        raise node.error("is not supported on constants")
+    """Softmax: on the host."""
+    value = node.reader.on_host(node.proto.input[0])
     rank = len(value.shape)
-    axis = int(node.attribute("axis", -1 if node.reader.opset >= 13 else 1))
-    node.need(-rank <= axis < rank, f"has axis {axis} for an input of {rank} axes")
+    axis = node.integer("axis", -1 if node.reader.opset >= 13 else 1)
+    node.demand(-rank <= axis < rank, f"has axis {axis} for an input of {rank} axes")
     node.need(
         node.reader.opset >= 13 or prod(value.shape[axis % rank + 1 :]) == 1,
         "normalizes several axes at once, as before opset 13, and supported is one",
     )
+    node.need(node.reader.tensors[value.tensor].dtype == "float32", "reads integers, expected float32")
     return node.reader.softmax(value, node.output, axis)
 
 
 def identity(node: Node) -> Value:
     """Identity and Dropout: nothing, in inference."""
+    node.need(len([name for name in node.proto.output if name]) == 1, "has a second output, supported is one")
+    if node.has(2):
+        node.need(not bool(node.constant(2, "training mode").any()), "is in training mode")
     return node.value(0)

@@ -7,24 +7,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .graph import ONNX, Conv2D, FullyConnected
+from . import wide_weights
+from .graph import ONNX, Concat, Conv2D, FullyConnected, TransposeConv2D
+from .onnx_movement import sliced
 from .onnx_node import Node, padding, pair, positions
-from .onnx_values import Constant, DeviceValue, Pending, Quantization, QuantizedConstant, Shape, Value
+from .onnx_values import Constant, DeviceValue, Pending, Quantization, QuantizedConstant, Value
+from .onnx_views import Shape, View, channels_last
 
 BIAS_TOLERANCE = 1e-4
 """Relative difference up to which a bias' scale counts as input scale times weight scale."""
 
+MOST_PRODUCTS = 64
+"""Matrices that one MatMul multiplies by."""
+
+LARGEST_KERNEL = 1 << 26
+"""Weights of a transposed convolution, with the zeros between dilated ones and between groups."""
+
+Linear = type[Conv2D] | type[FullyConnected] | type[TransposeConv2D]
+
 
 def _weights(node: Node, index: int) -> QuantizedConstant:
     value = node.value(index)
-    if not isinstance(value, QuantizedConstant):
-        raise node.error("is supported only with constant weights behind a DequantizeLinear")
-    low, high = int(value.integers.min(initial=0)), int(value.integers.max(initial=0))
-    node.need(
-        low >= -128 and high <= 127,
-        f"has weights from {low} to {high} about their zero point, supported is int8 (zero point 0, or 128 for uint8)",
-    )
-    return value
+    if isinstance(value, QuantizedConstant):
+        node.need(
+            value.integers.size > 0 and int(np.abs(value.integers).max()) < 256, "has weights of more than 9 bits"
+        )
+        return value
+    if isinstance(value, Constant):
+        raise node.error("has real weights, supported are quantized weights behind a DequantizeLinear")
+    raise node.error("has weights that are computed, supported are constant weights")
 
 
 def _weight_scales(node: Node, weights: QuantizedConstant, axis: int) -> NDArray[np.float32]:
@@ -44,123 +55,256 @@ def _bias(value: Value, count: int, scales: NDArray[np.float64], node: Node) -> 
     elif isinstance(value, Constant):
         real = value.array.astype(np.float64)
     else:
-        raise node.error("is supported only with a constant bias")
+        raise node.error("has a bias that is computed, supported is a constant bias")
     node.need(real.size in (1, count) and real.shape[-1:] in ((), (1,), (count,)), f"has a bias of shape {real.shape}")
-    rounded = np.rint(np.broadcast_to(real.reshape(-1), (count,)) / scales)
+    with np.errstate(all="ignore"):
+        rounded = np.rint(np.broadcast_to(real.reshape(-1), (count,)) / scales)
     node.need(bool(np.all(np.abs(rounded) < 2.0**31)), "has a bias that does not fit in 32 bits at its inputs' scales")
     return rounded.astype(np.int32)
 
 
 def _linear(
     node: Node,
-    kind: type[Conv2D] | type[FullyConnected],
+    kind: Linear,
     source: DeviceValue,
-    device_shape: Shape,
-    shape: Shape,
+    view: View,
     scales: NDArray[np.float32],
+    weights: NDArray[Any],
     bias: Value,
+    channel: int = 1,
     **values: Any,
 ) -> Pending:
-    """A convolution or matrix product that waits for its output scale."""
+    """A convolution or matrix product that waits for its output scale; `view` is that of its result."""
     reader = node.reader
     units = np.float64(source.quantization.scale) * scales.astype(np.float64)
     integers = _bias(bias, len(scales), units, node)
 
-    def emit(quantization: Quantization, low: int, high: int) -> str:
-        tensor = reader.add(
+    def emit(quantization: Quantization, low: int, high: int) -> DeviceValue:
+        tensor, settings = _narrow(node, source.tensor, weights, values)
+        made = reader.add(
             kind,
-            [source.tensor],
-            reader.int8(node.output, device_shape, quantization),
+            [tensor],
+            reader.int8(node.output, view.stored, quantization),
             name=node.name,
             bias=integers,
             weight_scales=scales,
             rounding=ONNX,
             minimum=low,
             maximum=high,
-            **values,
+            **settings,
         )
-        return tensor if len(shape) == 4 else reader.reshape(tensor, f"{node.output}.shape", shape)
+        return DeviceValue(made, view, quantization, False, real=False)
 
     def with_bias(added: NDArray[np.float64]) -> Pending:
         total = Constant(integers * units + added)
-        return _linear(node, kind, source, device_shape, shape, scales, total, **values)
+        return _linear(node, kind, source, view, scales, weights, total, channel, **values)
 
-    return Pending(emit, shape, node.text, with_bias=with_bias)
+    return Pending(emit, view.shape, node.text, with_bias=with_bias, channel=channel)
+
+
+def _narrow(node: Node, tensor: str, weights: NDArray[Any], values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What a linear operator reads, and its settings: where weights are wider than int8, its input is repeated."""
+    copies = wide_weights.copies_for(weights)
+    narrow = wide_weights.spread(weights, copies)
+    if copies > 1:
+        reader = node.reader
+        shape = reader.tensors[tensor].shape
+        image = reader.reshape(tensor, f"{node.output}.image", wide_weights.image_of(shape))
+        target = reader.like(
+            f"{node.output}.copies", image, wide_weights.repeated_shape(wide_weights.image_of(shape), copies)
+        )
+        settings = wide_weights.repeating(shape[-1], copies, ONNX)
+        copied = reader.add(Conv2D, [image], target, name=f"{node.name}.copies", **settings)
+        tensor = reader.reshape(copied, f"{node.output}.copied", wide_weights.repeated_shape(shape, copies))
+    return tensor, {**values, "weights": narrow}
+
+
+def _image_and_kernel(node: Node) -> tuple[DeviceValue, NDArray[np.int64], QuantizedConstant, Shape]:
+    """An image of four axes, the weights with as many, as they are, and ONNX's shape of the input; one spatial axis
+    counts as the columns of one row."""
+    source = node.image()
+    node.need(source.real, "reads integers, expected a DequantizeLinear")
+    weights = _weights(node, 1)
+    rank = len(source.shape)
+    node.need(rank in (3, 4), f"has an input of {rank} axes, supported are 3 and 4")
+    node.demand(len(weights.shape) == rank, f"has weights of {len(weights.shape)} axes for an input of {rank}")
+    kernel = weights.integers if rank == 4 else weights.integers[:, :, None]
+    return _with_rows(node, source), kernel, weights, source.shape
+
+
+def _with_rows(node: Node, source: DeviceValue) -> DeviceValue:
+    """An image of one row, if there are only columns."""
+    if len(source.shape) == 4:
+        return source
+    n, channels, width = source.shape
+    image = node.reader.reshaped(source, f"{node.output}.row", (n, channels, 1, width))
+    return node.reader.ordered(image, channels_last(4), f"{node.output}.row")
+
+
+def _without_rows(node: Node, pending: Pending, shape: Shape, out: tuple[int, int], count: int) -> Pending:
+    """The result of a convolution on a row, as ONNX sees it."""
+    if len(shape) == 4:
+        return pending
+    reader, made, before = node.reader, (1, count, out[1]), pending.with_bias
+    assert before is not None
+
+    def emit(quantization: Quantization, low: int, high: int) -> DeviceValue:
+        return reader.reshaped(pending.emit(quantization, low, high), f"{node.output}.columns", made)
+
+    def with_bias(added: NDArray[np.float64]) -> Pending:
+        return _without_rows(node, before(added), shape, out, count)
+
+    return replace(pending, emit=emit, shape=made, with_bias=with_bias)
 
 
 def conv(node: Node) -> Value:
-    """Conv: two-dimensional, any kernel, stride, padding, dilation and groups."""
-    source = node.real(0)
-    weights = _weights(node, 1)
-    node.need(
-        len(source.shape) == 4 and len(weights.shape) == 4 and not source.channels_last,
-        f"is supported on NCHW images of 4 axes, not on {source.shape}",
-    )
-    count, inputs, *kernel = weights.shape
-    groups = int(node.attribute("group", 1))
+    """Conv: one- or two-dimensional, any kernel, stride, padding, dilation and groups."""
+    source, kernels, weights, shape = _image_and_kernel(node)
+    count, inputs, *kernel = kernels.shape
+    groups = node.integer("group", 1)
     size = (source.shape[2], source.shape[3])
-    node.need(
+    node.demand(
         groups >= 1 and inputs * groups == source.shape[1] and count % groups == 0,
         f"has weights for {inputs * groups} input channels in {groups} groups, and its input has {source.shape[1]}",
     )
-    stated = tuple(node.attribute("kernel_shape", kernel))
-    node.need(stated == tuple(kernel), f"has kernel_shape {list(stated)} and weights of {kernel}")
+    stated = node.integers("kernel_shape", weights.shape[2:])
+    node.demand(stated == weights.shape[2:], f"has kernel_shape {list(stated)} and weights of {list(weights.shape)}")
     stride = pair(node, "strides", (1, 1))
     dilation = pair(node, "dilations", (1, 1))
     pads = padding(node, size, (kernel[0], kernel[1]), stride, dilation)
     out = [positions(size[i], pads[i], pads[i + 2], (kernel[i] - 1) * dilation[i] + 1, stride[i]) for i in range(2)]
-    node.need(min(out) >= 1, f"has a kernel that is larger than its padded input of {size[0]}x{size[1]}")
-    return _linear(
+    node.demand(min(out) >= 1, f"has a kernel that is larger than its padded input of {size[0]}x{size[1]}")
+    padded = (size[0] + pads[0] + pads[2]) * (size[1] + pads[1] + pads[3]) * source.shape[1]
+    node.demand(max(padded, out[0] * out[1] * count) <= 1 << 28, f"pads its input to {padded} elements")
+    pending = _linear(
         node,
         Conv2D,
         source,
-        (1, out[0], out[1], count),
-        (1, count, out[0], out[1]),
+        View.ordered((1, count, out[0], out[1]), channels_last(4)),
         _weight_scales(node, weights, 0),
+        np.ascontiguousarray(kernels.transpose(0, 2, 3, 1)),
         node.value(2) if node.has(2) else Constant(np.zeros(1)),
-        weights=np.ascontiguousarray(weights.integers.transpose(0, 2, 3, 1)).astype(np.int8),
         stride=stride,
         padding=pads,
         dilation=dilation,
         groups=groups,
     )
+    return _without_rows(node, pending, shape, (out[0], out[1]), count)
+
+
+def conv_transpose(node: Node) -> Value:
+    """ConvTranspose: one- or two-dimensional, any kernel, stride, padding, dilation and groups."""
+    source, kernels, weights, shape = _image_and_kernel(node)
+    inputs, each, *kernel = kernels.shape
+    groups = node.integer("group", 1)
+    count = each * groups
+    node.demand(
+        groups >= 1 and inputs == source.shape[1] and inputs % groups == 0,
+        f"has weights for {inputs} input channels in {groups} groups, and its input has {source.shape[1]}",
+    )
+    stride, dilation = pair(node, "strides", (1, 1)), pair(node, "dilations", (1, 1))
+    spans = [(kernel[i] - 1) * dilation[i] + 1 for i in range(2)]
+    node.need(spans[0] * spans[1] * inputs * count <= LARGEST_KERNEL, "has a kernel that is too large")
+    before, out = _spread_over(node, (source.shape[2], source.shape[3]), spans, stride)
+    node.demand(min(out) >= 1 and out[0] * out[1] * count <= 1 << 28, f"makes {out[0]}x{out[1]} pixels")
+    # Zeros between dilated weights, and between groups, whose weights are of the channels of their group.
+    dense = np.zeros((count, *spans, inputs), kernels.dtype)
+    for group in range(groups):
+        some = kernels[group * (inputs // groups) : (group + 1) * (inputs // groups)]
+        rows = (
+            slice(group * each, (group + 1) * each),
+            slice(group * (inputs // groups), (group + 1) * (inputs // groups)),
+        )
+        dense[rows[0], :: dilation[0], :: dilation[1], rows[1]] = some.transpose(1, 2, 3, 0)
+    scales = _weight_scales(node, weights, 1)
+    pending = _linear(
+        node,
+        TransposeConv2D,
+        source,
+        View.ordered((1, count, *out), channels_last(4)),
+        np.tile(scales, groups),
+        dense,
+        node.value(2) if node.has(2) else Constant(np.zeros(1)),
+        stride=stride,
+        before=before,
+    )
+    return _without_rows(node, pending, shape, out, count)
+
+
+def _spread_over(
+    node: Node, size: tuple[int, int], spans: list[int], stride: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Cells cut off at the top and left, and the size of the result. Source: ONNX, ConvTranspose."""
+    extra = node.integers("output_padding", (0, 0))
+    extra = (0, *extra) if len(extra) == 1 else extra
+    wanted = node.integers("output_shape", ())
+    auto = node.attribute("auto_pad", "NOTSET")
+    node.demand(len(extra) == 2 and min(extra) >= 0, f"has output_padding {list(extra)}")
+    whole = [stride[i] * (size[i] - 1) + extra[i] + spans[i] for i in range(2)]
+    if auto in ("SAME_UPPER", "SAME_LOWER") and not wanted:
+        wanted = (size[0] * stride[0], size[1] * stride[1])
+    if wanted:
+        wanted = wanted[-2:] if len(wanted) > 1 else (1, *wanted)
+        total = [whole[i] - wanted[i] for i in range(2)]
+        node.need(min(total) >= 0, f"has output_shape {list(wanted)}, which is more than {whole}")
+        before = [n // 2 if auto == "SAME_UPPER" else n - n // 2 for n in total]
+        return (before[0], before[1]), (wanted[0], wanted[1])
+    pads = padding(node, size, (1, 1), (1, 1), (1, 1)) if auto in ("NOTSET", "VALID") else (0, 0, 0, 0)
+    out = [whole[i] - pads[i] - pads[i + 2] for i in range(2)]
+    return (pads[0], pads[1]), (out[0], out[1])
 
 
 def _product(
     node: Node, source: DeviceValue, matrix: NDArray[np.int64], scales: NDArray[np.float32], bias: Value
-) -> Value:
+) -> Pending:
     """Rows of `source` times a matrix of (outputs, inputs)."""
     count, inputs = matrix.shape
-    shape = (*source.shape[:-1], count)
-    node.need(
-        len(source.shape) in (2, 3) and source.shape[-1] == inputs,
-        f"has weights for {inputs} inputs and is supported on 2 or 3 axes, and its input has the shape {source.shape}",
-    )
-    if source.flattened is not None:
-        channels, height, width = source.flattened
-        matrix = matrix.reshape(count, channels, height, width).transpose(0, 2, 3, 1).reshape(count, inputs)
-    rows = prod(source.shape[:-1])
-    flat = node.reader.reshape(source.tensor, f"{node.output}.rows", (rows, inputs))
-    return _linear(
+    reader, shape = node.reader, source.shape
+    node.demand(len(shape) >= 1 and shape[-1] == inputs, f"has weights for {inputs} inputs, and its input has {shape}")
+    made, rows = (*shape[:-1], count), prod(shape[:-1])
+    node.need(len(made) >= 2, f"has an input of shape {shape}, supported are two axes and more")
+    view = source.view
+    if rows == 1 and view.folded and prod(view.image) == inputs:
+        # What ONNX flattened in its own order is put right in the weights.
+        matrix = matrix.reshape(count, *view.image).transpose(0, *(axis + 1 for axis in view.order))
+        matrix = matrix.reshape(count, inputs)
+        flat = source.tensor
+    else:
+        flat = reader.plain(source, f"{node.output}.plain").tensor
+    flat = reader.reshape(flat, f"{node.output}.rows", (rows, inputs))
+    pending = _linear(
         node,
         FullyConnected,
-        replace(source, tensor=flat),
-        (rows, count),
-        shape,
+        replace(source, tensor=flat, view=View.plain((rows, inputs))),
+        View.plain((rows, count)),
         scales,
+        np.ascontiguousarray(matrix),
         bias,
-        weights=np.ascontiguousarray(matrix).astype(np.int8),
+    )
+    return _shaped(node, pending, made)
+
+
+def _shaped(node: Node, pending: Pending, shape: Shape) -> Pending:
+    """The rows of a product under another shape."""
+    reader, before = node.reader, pending.with_bias
+    assert before is not None
+    return Pending(
+        lambda *levels: reader.reshaped(pending.emit(*levels), f"{node.output}.shape", shape),
+        shape,
+        pending.text,
+        with_bias=lambda added: _shaped(node, before(added), shape),
+        channel=len(shape) - 1,
     )
 
 
 def gemm(node: Node) -> Value:
     """Gemm: an activation times constant weights, plus a constant."""
     for name, wanted in (("alpha", 1.0), ("beta", 1.0), ("transA", 0)):
-        found = node.attribute(name, wanted)
+        found = node.number(name, wanted)
         node.need(found == wanted, f"has {name} {found}, supported is {wanted}")
     weights = _weights(node, 1)
-    node.need(len(weights.shape) == 2, f"has weights of {len(weights.shape)} axes, expected 2")
-    transposed = bool(node.attribute("transB", 0))
+    node.demand(len(weights.shape) == 2, f"has weights of {len(weights.shape)} axes, expected 2")
+    transposed = bool(node.integer("transB", 0))
     return _product(
         node,
         node.real(0),
@@ -171,23 +315,36 @@ def gemm(node: Node) -> Value:
 
 
 def matmul(node: Node) -> Value:
-    """MatMul: an activation times constant weights."""
-    weights = _weights(node, 1)
-    node.need(len(weights.shape) == 2, f"has weights of {len(weights.shape)} axes, supported are 2")
-    scales = _weight_scales(node, weights, 1)
-    return _product(node, node.real(0), weights.integers.T, scales, Constant(np.zeros(1)))
+    """MatMul: an activation times constant weights, one matrix or one for each of the input's."""
+    source, weights = node.real(0), _weights(node, 1)
+    node.need(len(weights.shape) >= 2, f"has weights of {len(weights.shape)} axes, supported are 2 and more")
+    *outer, inputs, count = weights.shape
+    scales = _weight_scales(node, weights, -1)
+    bias = Constant(np.zeros(1))
+    if prod(outer) == 1:
+        rank = max(len(source.shape), len(weights.shape))
+        shape = (1,) * (rank - len(source.shape)) + source.shape
+        wide = node.reader.reshaped(source, f"{node.output}.axes", shape)
+        return _product(node, wide, weights.integers.reshape(inputs, count).T, scales, bias)
+    node.need(
+        tuple(outer) == source.shape[:-2] and prod(outer) <= MOST_PRODUCTS,
+        f"multiplies {source.shape} by matrices of {weights.shape}, supported are {MOST_PRODUCTS} on the same axes",
+    )
+    batch, rows = prod(outer), source.shape[-2]
+    node.demand(source.shape[-1] == inputs, f"has weights for {inputs} inputs, and its input has {source.shape}")
+    flat = node.reader.plain(node.reader.reshaped(source, f"{node.output}.batch", (batch, rows, inputs)), node.output)
+    products = []
+    for index, matrix in enumerate(weights.integers.reshape(batch, inputs, count)):
+        one = sliced(node, flat, (index, 0, 0), (1, 1, 1), (1, rows, inputs), f"{node.output}.{index}")
+        products.append(_product(node, one, matrix.T, scales, bias))
 
+    def emit(quantization: Quantization, low: int, high: int) -> DeviceValue:
+        reader = node.reader
+        parts = [reader.plain(one.emit(quantization, low, high), node.output).tensor for one in products]
+        target = reader.int8(node.output, (batch, rows, count), quantization)
+        joined = reader.add(Concat, parts, target, name=f"{node.name}.joined", axis=0)
+        view = View.plain((batch, rows, count))
+        made = DeviceValue(joined, view, quantization, False, real=False)
+        return reader.reshaped(made, f"{node.output}.shape", (*outer, rows, count))
 
-def add(node: Node) -> Value:
-    """Add: a constant bias behind a convolution or matrix product."""
-    for index in (0, 1):
-        value, other = node.value(index), node.value(1 - index)
-        if isinstance(value, Pending) and isinstance(other, Constant | QuantizedConstant):
-            real = other.real if isinstance(other, QuantizedConstant) else other.array.astype(np.float64)
-            axes = len(value.shape)
-            channel = 1 if axes == 4 else axes - 1
-            aligned = real.reshape((1,) * (axes - real.ndim) + real.shape)
-            per_channel = aligned.ndim == axes and aligned.size in (1, aligned.shape[channel])
-            if value.with_bias is not None and per_channel and aligned.size in (1, value.shape[channel]):
-                return value.with_bias(aligned.reshape(-1))
-    raise node.error("is supported only as a constant per output channel right behind a Conv, Gemm or MatMul")
+    return Pending(emit, (*outer, rows, count), node.text)

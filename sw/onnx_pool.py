@@ -1,14 +1,17 @@
-"""Pooling, from ONNX."""
+"""Pooling and reductions, from ONNX."""
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
-import numpy as np
-
-from .graph import ONNX, AveragePool2D, MaxPool2D
-from .onnx_layout import reshaped
+from .graph import ONNX, AveragePool2D, MaxPool2D, ResizeNearest
+from .onnx_layout import moved
 from .onnx_node import Node, padding, pair, positions
-from .onnx_values import Constant, DeviceValue, Pending, Quantization, Shape, Value
+from .onnx_values import DeviceValue, Pending, Quantization, Value
+from .onnx_views import Shape, View, channels_last
+
+WIDEST = 1 << 16
+"""Cells along an axis of an activation whose windows are dilated."""
 
 
 @dataclass(frozen=True)
@@ -26,94 +29,158 @@ class Geometry:
         return {"window": self.window, "stride": self.stride, "padding": self.padding}
 
 
-def _image(node: Node) -> Shape:
-    """The shape of input 0, which must be an image."""
-    value = node.value(0)
-    shape = () if isinstance(value, Constant) else value.shape
-    last = isinstance(value, DeviceValue) and value.channels_last
-    node.need(len(shape) == 4 and not last, f"is supported on NCHW images of 4 axes, not on {shape}")
+def _shape(node: Node) -> Shape:
+    """The shape of input 0, which must have a batch of 1, channels and an axis more."""
+    shape = node.shape()
+    node.need(
+        len(shape) >= 3 and shape[0] == 1, f"has an input of shape {shape}, supported is a batch of 1 with channels"
+    )
     return shape
 
 
-def _geometry(node: Node) -> Geometry:
-    shape = _image(node)
-    node.need("kernel_shape" in node.attributes, "lacks its kernel_shape")
+def _size(shape: Shape) -> tuple[int, int]:
+    return (1, shape[2]) if len(shape) == 3 else (shape[2], shape[3])
+
+
+def _geometry(node: Node, shape: Shape) -> Geometry:
+    node.need(len(shape) in (3, 4), f"has an input of {len(shape)} axes, supported are 3 and 4")
     window = pair(node, "kernel_shape", (1, 1))
     stride = pair(node, "strides", (1, 1))
     dilation = pair(node, "dilations", (1, 1))
     node.need(dilation == (1, 1), f"has dilations {list(dilation)}, supported are [1, 1]")
-    size = (shape[2], shape[3])
+    size = _size(shape)
     pads = padding(node, size, window, stride, dilation)
-    ceil_mode = bool(node.attribute("ceil_mode", 0))
+    ceil_mode = bool(node.integer("ceil_mode", 0))
     rows, columns = (positions(size[i], pads[i], pads[i + 2], window[i], stride[i], ceil_mode) for i in range(2))
-    node.need(rows >= 1 and columns >= 1, f"has a window that is larger than its padded input of {size[0]}x{size[1]}")
+    node.demand(rows >= 1 and columns >= 1, f"has a window that is larger than its padded input of {size[0]}x{size[1]}")
     node.need(all(pads[i] < window[i % 2] for i in range(4)), "has padding as large as its window")
     return Geometry(window, stride, pads, (rows, columns))
 
 
-def _whole(node: Node) -> Geometry:
-    shape = _image(node)
-    return Geometry((shape[2], shape[3]), (1, 1), (0, 0, 0, 0), (1, 1))
+def _pooled_shape(shape: Shape, geometry: Geometry) -> Shape:
+    return (1, shape[1], *geometry.outputs[4 - len(shape) :])
+
+
+def _with_rows(node: Node, value: DeviceValue) -> DeviceValue:
+    """Channels last, with a row of its own where there are only columns."""
+    n, channels, *rest = value.shape
+    image = node.reader.reshaped(value, f"{node.output}.row", (n, channels, 1, *rest)) if len(rest) == 1 else value
+    return node.reader.ordered(image, channels_last(4), f"{node.output}.image")
 
 
 def max_pool(node: Node) -> Value:
-    """MaxPool: two-dimensional, without dilation and without indices."""
+    """MaxPool, without indices: any number of axes, any window, stride, padding and dilation."""
     outputs = [name for name in node.proto.output if name]
-    node.need(len(outputs) == 1, "has an output of indices, which is not supported")
-    return _max_pool(node, _geometry(node))
+    # ONNX's reference implementation gives wrong ones for some strides, so neither can the host.
+    node.demand(len(outputs) == 1, "has an output of indices, which is not supported")
+    node.demand("kernel_shape" in node.attributes, "lacks its kernel_shape")
+    shape = _shape(node)
+    plain = all(one == 1 for one in node.integers("dilations", (1,)))
+    if len(shape) <= 4 and plain:
+        geometry = _geometry(node, shape)
+        return moved(node, _pooled_shape(shape, geometry), lambda value: _maximum(node, value, geometry))
+    places = [_windows(node, axis, len(shape) - 2, n) for axis, n in enumerate(shape[2:])]
+    made = (*shape[:2], *(len(one) for one in places))
+
+    def move(value: DeviceValue) -> DeviceValue:
+        for axis, windows in enumerate(places, 2):
+            value = _maximum_along(node, value, axis, windows)
+        return value
+
+    return moved(node, made, move)
 
 
-def global_max_pool(node: Node) -> Value:
-    """GlobalMaxPool: the largest value of each channel."""
-    return _max_pool(node, _whole(node))
+def _maximum(node: Node, value: DeviceValue, geometry: Geometry) -> DeviceValue:
+    reader, shape = node.reader, _pooled_shape(value.shape, geometry)
+    image = _with_rows(node, value)
+    made = (1, shape[1], *geometry.outputs)
+    view = View.ordered(made, channels_last(4))
+    target = reader.like(node.output, image.tensor, view.stored)
+    tensor = reader.add(MaxPool2D, [image.tensor], target, name=node.name, **geometry.settings)
+    return reader.reshaped(replace(image, tensor=tensor, view=view), f"{node.output}.columns", shape)
 
 
-def _max_pool(node: Node, geometry: Geometry) -> Value:
-    reader, before = node.reader, node.value(0)
-    channels = _image(node)[1]
-    shape, device_shape = (1, channels, *geometry.outputs), (1, *geometry.outputs, channels)
-    if isinstance(before, Pending):
-        waiting = before
+def _windows(node: Node, axis: int, axes: int, size: int) -> list[list[int]]:
+    """The cells of each window along one of several axes, cells outside of the input left out."""
 
-        def emit(quantization: Quantization, low: int, high: int) -> str:
-            source = waiting.emit(quantization, low, high)
-            target = reader.int8(node.output, device_shape, quantization)
-            return reader.add(MaxPool2D, [source], target, name=node.name, **geometry.settings)
+    def entry(name: str, default: int) -> int:
+        values = node.integers(name, (default,) * axes)
+        node.demand(len(values) == axes and min(values) >= 1, f"has {name} {list(values)} for {axes} axes")
+        return values[axis]
 
-        return Pending(emit, shape, node.text, waiting.low, waiting.high)
-    real = node.real(0)
-    target = reader.like(node.output, real.tensor, device_shape)
-    tensor = reader.add(MaxPool2D, [real.tensor], target, name=node.name, **geometry.settings)
-    return replace(real, tensor=tensor, shape=shape)
+    window, stride, dilation = entry("kernel_shape", 1), entry("strides", 1), entry("dilations", 1)
+    span = (window - 1) * dilation + 1
+    auto = node.attribute("auto_pad", "NOTSET")
+    pads = node.integers("pads", (0,) * (2 * axes))
+    node.demand(len(pads) == 2 * axes and min(pads) >= 0, f"has pads {list(pads)} for {axes} axes")
+    before, after = (pads[axis], pads[axis + axes]) if auto == "NOTSET" else (0, 0)
+    if auto in ("SAME_UPPER", "SAME_LOWER"):
+        total = max((-(-size // stride) - 1) * stride + span - size, 0)
+        before = total // 2 if auto == "SAME_UPPER" else total - total // 2
+        after = total - before
+    count = positions(size, before, after, span, stride, bool(node.integer("ceil_mode", 0)))
+    node.demand(count >= 1, f"has a window that is larger than its padded input of {size} cells")
+    node.need(count * window <= WIDEST, f"has {count} windows of {window} cells along an axis")
+    found = []
+    for start in range(-before, count * stride - before, stride):
+        cells = [start + i * dilation for i in range(window)]
+        found.append([cell for cell in cells if 0 <= cell < size])
+    node.need(all(found), "has padding as large as its window")
+    return found
+
+
+def _maximum_along(node: Node, value: DeviceValue, axis: int, windows: list[list[int]]) -> DeviceValue:
+    """The largest of some cells along an axis of what ONNX sees; cells side by side first, then a window each."""
+    reader = node.reader
+    value = reader.unfolded(value, f"{node.output}.from")
+    stored, where = value.view.stored, value.view.order.index(axis)
+    before, behind = prod(stored[:where]), prod(stored[where + 1 :])
+    width = max(len(cells) for cells in windows)
+    # A cell that is there twice changes no maximum.
+    columns = tuple(cells[min(i, len(cells) - 1)] for cells in windows for i in range(width))
+    flat = reader.reshape(value.tensor, f"{node.output}.rows", (1, before, stored[where], behind))
+    spread = reader.like(f"{node.output}.spread", flat, (1, before, len(columns), behind))
+    taken = reader.add(ResizeNearest, [flat], spread, rows=tuple(range(before)), columns=columns)
+    geometry = Geometry((1, width), (1, width), (0, 0, 0, 0), (before, len(windows)))
+    target = reader.like(f"{node.output}.largest", flat, (1, before, len(windows), behind))
+    tensor = reader.add(MaxPool2D, [taken], target, name=node.name, **geometry.settings)
+    shape = tuple(len(windows) if i == axis else n for i, n in enumerate(value.shape))
+    view = replace(value.view, image=shape, shape=shape)
+    return replace(value, tensor=reader.reshape(tensor, node.output, view.stored), view=view)
 
 
 def average_pool(node: Node) -> Value:
-    """AveragePool: two-dimensional; where there is padding, with count_include_pad."""
-    return _average(node, _geometry(node), bool(node.attribute("count_include_pad", 0)))
+    """AveragePool: one- or two-dimensional; dilated windows where there is no padding."""
+    shape = _shape(node)
+    node.demand("kernel_shape" in node.attributes, "lacks its kernel_shape")
+    counts = bool(node.integer("count_include_pad", 0))
+    if all(one == 1 for one in node.integers("dilations", (1,))):
+        return _average(node, _geometry(node, shape), counts)
+    node.need(len(shape) == 4, f"has dilations and an input of {len(shape)} axes, supported are 4")
+    windows = [_windows(node, axis, 2, n) for axis, n in enumerate(shape[2:])]
+    sizes = [{len(cells) for cells in one} for one in windows]
+    node.need(all(len(one) == 1 for one in sizes), "has dilations and padding")
+    size = (max(sizes[0]), max(sizes[1]))
+    return _average(node, Geometry(size, size, (0, 0, 0, 0), (len(windows[0]), len(windows[1]))), counts, windows)
 
 
-def global_average_pool(node: Node) -> Value:
-    """GlobalAveragePool: the mean of each channel."""
-    return _average(node, _whole(node), False)
+def _average(
+    node: Node, geometry: Geometry, counts_padding: bool, windows: list[list[list[int]]] | None = None
+) -> Pending:
+    reader, source = node.reader, node.real(0)
+    shape = _pooled_shape(source.shape, geometry)
+    view = View.ordered((1, shape[1], *geometry.outputs), channels_last(4))
 
-
-def reduce_mean(node: Node) -> Value:
-    """ReduceMean over both axes of an image."""
-    axes = node.constant(1, "list of axes") if node.has(1) else np.array(node.attribute("axes", (0, 1, 2, 3)))
-    found = sorted(int(axis) % 4 for axis in axes.reshape(-1))
-    node.need(found == [2, 3], f"is over the axes {found}, supported are [2, 3]")
-    pending = _average(node, _whole(node), False)
-    return pending if node.attribute("keepdims", 1) else reshaped(node, pending, pending.shape[:2])
-
-
-def _average(node: Node, geometry: Geometry, counts_padding: bool) -> Pending:
-    reader, source, channels = node.reader, node.real(0), _image(node)[1]
-
-    def emit(quantization: Quantization, low: int, high: int) -> str:
-        return reader.add(
+    def emit(quantization: Quantization, low: int, high: int) -> DeviceValue:
+        tensor = _with_rows(node, source).tensor
+        if windows is not None:
+            rows, columns = (tuple(cell for cells in one for cell in cells) for one in windows)
+            spread = reader.like(f"{node.output}.spread", tensor, (1, len(rows), len(columns), shape[1]))
+            tensor = reader.add(ResizeNearest, [tensor], spread, rows=rows, columns=columns)
+        made = reader.add(
             AveragePool2D,
-            [source.tensor],
-            reader.int8(node.output, (1, *geometry.outputs, channels), quantization),
+            [tensor],
+            reader.int8(node.output, view.stored, quantization),
             name=node.name,
             counts_padding=counts_padding,
             rounding=ONNX,
@@ -121,5 +188,87 @@ def _average(node: Node, geometry: Geometry, counts_padding: bool) -> Pending:
             maximum=high,
             **geometry.settings,
         )
+        image = DeviceValue(made, view, quantization, False, real=False)
+        return reader.reshaped(image, f"{node.output}.columns", shape)
 
-    return Pending(emit, (1, channels, *geometry.outputs), node.text)
+    return Pending(emit, shape, node.text)
+
+
+def _reduced(node: Node, axes: list[int], kind: type[MaxPool2D] | type[AveragePool2D], keep: bool) -> Value:
+    """The largest, or the mean, over axes that are stored side by side."""
+    reader, shape = node.reader, node.shape()
+    kept = tuple(1 if axis in axes else n for axis, n in enumerate(shape))
+    made = kept if keep else tuple(n for axis, n in enumerate(shape) if axis not in axes)
+    node.need(len(made) >= 1, "makes a tensor without axes")
+    node.need(len(shape) < 3 or prod(shape) <= 1 << 28, "has too large an input")
+
+    def reduce(value: DeviceValue, target: Quantization, limits: dict[str, Any]) -> DeviceValue:
+        value = reader.unfolded(value, f"{node.output}.from")
+        order = [axis for axis in value.view.order if axis not in axes]
+        # The axes side by side, at the place of the first.
+        first = next((i for i, axis in enumerate(value.view.order) if axis in axes), 0)
+        order = [*order[:first], *(axis for axis in value.view.order if axis in axes), *order[first:]]
+        value = reader.ordered(value, tuple(order), f"{node.output}.from")
+        stored = value.view.stored
+        before, count = prod(stored[:first]), prod(stored[first : first + len(axes)])
+        flat = reader.reshape(
+            value.tensor, f"{node.output}.rows", (1, before, count, prod(stored[first + len(axes) :]))
+        )
+        geometry = Geometry((1, count), (1, count), (0, 0, 0, 0), (before, 1))
+        wanted = reader.int8(f"{node.output}.reduced", (1, before, 1, reader.tensors[flat].shape[3]), target)
+        tensor = reader.add(kind, [flat], wanted, name=node.name, **geometry.settings, **limits)
+        view = View.ordered(kept, tuple(order))
+        reduced = replace(
+            value, tensor=reader.reshape(tensor, node.output, view.stored), view=view, quantization=target
+        )
+        return reader.reshaped(reduced, f"{node.output}.shape", made)
+
+    if kind is MaxPool2D:
+        return moved(node, made, lambda value: reduce(value, value.quantization, {}))
+    source = node.real()
+
+    def emit(quantization: Quantization, low: int, high: int) -> DeviceValue:
+        limits = {"counts_padding": False, "rounding": ONNX, "minimum": low, "maximum": high}
+        return replace(reduce(source, quantization, limits), real=False)
+
+    return Pending(emit, made, node.text)
+
+
+def _reduced_axes(node: Node) -> tuple[list[int], bool]:
+    shape = node.shape()
+    axes = node.list_of_integers(1, "list of axes") if node.has(1) else node.integers("axes", ())
+    node.need(bool(axes) or not node.integer("noop_with_empty_axes", 0), "reduces nothing")
+    found = sorted({node.axis(axis, len(shape)) for axis in axes}) or list(range(len(shape)))
+    return found, bool(node.integer("keepdims", 1))
+
+
+def global_average_pool(node: Node) -> Value:
+    """GlobalAveragePool: the mean of each channel."""
+    shape = _shape(node)
+    if len(shape) == 4:
+        return _average(node, Geometry((shape[2], shape[3]), (1, 1), (0, 0, 0, 0), (1, 1)), False)
+    return _reduced(node, list(range(2, len(shape))), AveragePool2D, True)
+
+
+def global_max_pool(node: Node) -> Value:
+    """GlobalMaxPool: the largest value of each channel."""
+    shape = _shape(node)
+    if len(shape) == 4:
+        geometry = Geometry((shape[2], shape[3]), (1, 1), (0, 0, 0, 0), (1, 1))
+        return moved(node, (1, shape[1], 1, 1), lambda value: _maximum(node, value, geometry))
+    return _reduced(node, list(range(2, len(shape))), MaxPool2D, True)
+
+
+def reduce_mean(node: Node) -> Value:
+    """ReduceMean over constant axes."""
+    axes, keep = _reduced_axes(node)
+    shape = node.shape()
+    if axes == [2, 3] and len(shape) == 4 and shape[0] == 1 and keep:
+        return global_average_pool(node)
+    return _reduced(node, axes, AveragePool2D, keep)
+
+
+def reduce_max(node: Node) -> Value:
+    """ReduceMax over constant axes."""
+    axes, keep = _reduced_axes(node)
+    return _reduced(node, axes, MaxPool2D, keep)

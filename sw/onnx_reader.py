@@ -1,46 +1,45 @@
-"""From an ONNX model with QuantizeLinear/DequantizeLinear pairs to a graph of quantized operators.
+"""From an ONNX model to a graph of quantized operators.
 
-Images are NCHW in ONNX and NHWC in the graph; what ONNX flattened in its own order is put right in the weights of the
-fully connected operator that follows. Batch sizes left open become 1.
+Models have QuantizeLinear/DequantizeLinear pairs, or the operators that stand for a node between them (QLinearConv and
+its like), which are taken apart. Images are NCHW in ONNX and NHWC in the graph. What the NPU cannot do, a node of the
+graph does on the host, in ONNX's own arithmetic. Batch sizes left open become 1.
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
+from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
 from onnx import numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from .errors import UserError
-from .graph import (
-    Dequantize,
-    Graph,
-    OffsetBinary,
-    Operator,
-    Quantize,
-    Reshape,
-    Softmax,
-    Tensor,
-    Transpose,
-    verify,
-)
-from .onnx_node import Node
-from .onnx_operators import OPERATORS
-from .onnx_values import Constant, DeviceValue, HostValue, Pending, Quantization, Shape, Value
+from .graph import DTYPES, Graph, OnnxNode, Reshape, Tensor, verify
+from .onnx_builder import Builder
+from .onnx_evaluate import fold, result_of, runs, single
+from .onnx_file import LARGEST_TENSOR, load
+from .onnx_node import HostError, Node, label
+from .onnx_operators import DOMAINS, MOVING, OPERATORS
+from .onnx_qoperators import EXPANSIONS
+from .onnx_values import Constant, DeviceValue, HostValue, Pending, QuantizedConstant, Value
 
 INPUT_TYPES = {
     onnx.TensorProto.FLOAT: "float32",
     onnx.TensorProto.INT8: "int8",
     onnx.TensorProto.UINT8: "uint8",
+    onnx.TensorProto.INT16: "int16",
+    onnx.TensorProto.UINT16: "uint16",
+    onnx.TensorProto.INT32: "int32",
+    onnx.TensorProto.INT64: "int64",
+    onnx.TensorProto.BOOL: "bool",
 }
+"""Types of the model's inputs; those that are not the NPU's are the host's."""
 
-NCHW_TO_NHWC = (0, 2, 3, 1)
-NHWC_TO_NCHW = (0, 3, 1, 2)
+
+UNSUITABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What NumPy raises where values that no check foresaw do not suit an operator."""
 
 
 def read_onnx(source: str | os.PathLike[str] | onnx.ModelProto) -> Graph:
@@ -51,56 +50,36 @@ def read_onnx(source: str | os.PathLike[str] | onnx.ModelProto) -> Graph:
     UserError
         One sentence: the file is not an ONNX model, is malformed, or has an operator that is not supported.
     """
-    model, name = _load(source)
+    model, name = load(source)
     reader = Reader(model, name)
-    for node in model.graph.node:
-        reader.read(node)
+    with np.errstate(all="ignore"):
+        for node in model.graph.node:
+            try:
+                reader.read(node)
+            except UserError:
+                raise
+            except UNSUITABLE as error:
+                raise Node(reader, node).refuse("does not suit its inputs") from error
     return reader.finish()
 
 
-def _load(source: str | os.PathLike[str] | onnx.ModelProto) -> tuple[onnx.ModelProto, str]:
-    if isinstance(source, onnx.ModelProto):
-        model, name = source, source.graph.name or "model"
-    else:
-        name = Path(source).name
-        try:
-            model = onnx.load(os.fspath(source))
-        except OSError as error:
-            raise UserError(f"{source}: the model cannot be read: {error.strerror or error}") from None
-        except (DecodeError, onnx.checker.ValidationError, ValueError, RuntimeError):
-            raise UserError(f"{source}: this is not an ONNX model, or it is damaged") from None
-    if not model.graph.node:
-        raise UserError(f"{name}: this is not an ONNX model, or it has no operators")
-    try:
-        onnx.checker.check_model(model)
-        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        raise UserError(f"{name}: the model is malformed: {_first_sentence(error)}") from None
-    return model, name
-
-
-def _first_sentence(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(error).__name__
-
-
-class Reader:
+class Reader(Builder):
     """The graph so far, and what is known of each ONNX value."""
 
     def __init__(self, model: onnx.ModelProto, name: str) -> None:
+        super().__init__(entry.name for entry in model.graph.output)
         self.name = name
         self.model = model
         self.opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
-        self.tensors: dict[str, Tensor] = {}
-        self.operators: list[Operator] = []
         self.inputs: list[str] = []
         self.values: dict[str, Value] = {}
-        self.reserved = {entry.name for entry in model.graph.output}
+        self.makers: dict[str, Node] = {}
+        self.hosted: dict[str, HostValue] = {}
         for initializer in model.graph.initializer:
             try:
                 array = numpy_helper.to_array(initializer)
-            except (ValueError, TypeError, OSError):
-                raise UserError(f"{name}: the constant {initializer.name!r} is malformed") from None
+            except (ValueError, TypeError, OSError, OverflowError):
+                raise UserError(f"{name}: the constant {label(initializer.name)} is malformed") from None
             self.values[initializer.name] = Constant(array)
         for entry in model.graph.input:
             if entry.name not in self.values:
@@ -109,152 +88,178 @@ class Reader:
     def _add_input(self, entry: onnx.ValueInfoProto) -> None:
         kind = entry.type.tensor_type
         if kind.elem_type not in INPUT_TYPES:
-            raise UserError(f"{self.name}: the input {entry.name!r} must be float32, int8 or uint8")
+            wanted = ", ".join(INPUT_TYPES.values())
+            raise UserError(f"{self.name}: the input {label(entry.name)} must have one of the types {wanted}")
         shape = [dim.dim_value for dim in kind.shape.dim]
         if shape and shape[0] == 0:
             shape[0] = 1  # an open batch
-        if not shape or shape[0] != 1 or any(n < 1 for n in shape):
+        if not shape or any(n < 1 for n in shape) or prod(shape) > LARGEST_TENSOR:
             given = ", ".join(dim.dim_param or str(dim.dim_value) for dim in kind.shape.dim)
             raise UserError(
-                f"{self.name}: the input {entry.name!r} must have a batch of 1 and known sizes, not ({given})"
+                f"{self.name}: the input {label(entry.name)} must have known sizes and up to {LARGEST_TENSOR} elements,"
+                f" not ({given[:100]})"
             )
-        tensor = Tensor(entry.name, tuple(shape), INPUT_TYPES[kind.elem_type])
-        self.tensors[entry.name] = tensor
+        # A sample may lack the axis of samples, which the graph's inputs always have.
+        outer = tuple(shape) if shape[0] == 1 else (1, *shape)
+        self.tensors[entry.name] = Tensor(entry.name, outer, INPUT_TYPES[kind.elem_type])
         self.inputs.append(entry.name)
-        self.values[entry.name] = HostValue(entry.name, tensor.shape)
+        tensor = self.reshape(entry.name, f"{entry.name}.sample", tuple(shape))
+        self.values[entry.name] = self.hosted[entry.name] = HostValue(tensor, tuple(shape))
 
     def read(self, proto: onnx.NodeProto) -> None:
         """Read one node: all nodes before it have been read."""
         node = Node(self, proto)
+        if any(entry.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for entry in proto.attribute):
+            raise node.refuse("has a graph inside (control flow), which is not supported")
         present = [name for name in proto.input if name]
         for name in present:
-            if name not in self.values:
-                raise node.error(f"reads {name!r}, which no earlier node makes")
-        if proto.op_type == "Shape" and not isinstance(self.values[proto.input[0]], Constant):
+            node.demand(name in self.values, f"reads {label(name)}, which no earlier node makes")
+        for name in proto.output:
+            node.demand(not name or name not in self.values, f"makes {label(name)}, which there is already")
+        if proto.op_type in EXPANSIONS and proto.domain in EXPANSIONS[proto.op_type][0]:
+            self._expand(node)
+            return
+        if proto.domain not in DOMAINS.get(proto.op_type, ("", "ai.onnx")):
+            raise node.refuse(f"is a custom operator of {label(proto.domain)}, which is not supported")
+        constant = bool(present) and all(
+            isinstance(self.values[name], Constant | QuantizedConstant) for name in present
+        )
+        if proto.op_type == "Shape" and present:
             self._shape(node)
-        elif all(isinstance(self.values[name], Constant) for name in present) and proto.op_type not in (
-            "DequantizeLinear",
-        ):
-            self._fold(node)
-        elif proto.op_type in OPERATORS and proto.domain in ("", "ai.onnx"):
-            self.values[proto.output[0]] = OPERATORS[proto.op_type](node)
+        elif (constant or not present) and proto.op_type != "DequantizeLinear":
+            self._define(node, self.folded(node))
         else:
-            raise node.error(f"is not supported; supported are {', '.join(sorted(OPERATORS))}")
+            self._define(node, self._operate(node))
+
+    def _define(self, node: Node, made: list[Value]) -> None:
+        self.values |= {name: value for name, value in zip(node.proto.output, made, strict=False) if name}
+
+    def _operate(self, node: Node) -> list[Value]:
+        self.makers |= {name: node for name in node.proto.output if name}
+        try:
+            if node.proto.op_type not in OPERATORS:
+                raise node.error("is no operator of the NPU")
+            made = OPERATORS[node.proto.op_type](node)
+        except HostError as error:
+            return self.evaluate(node, str(error))
+        return made if isinstance(made, list) else [made]
+
+    def _expand(self, node: Node) -> None:
+        try:
+            protos, constants = EXPANSIONS[node.proto.op_type][1](node)
+        except HostError as error:
+            raise node.refuse(str(error)) from None
+        self.values |= {name: Constant(array) for name, array in constants.items()}
+        for proto in protos:
+            self.read(proto)
 
     def _shape(self, node: Node) -> None:
-        shape = np.array(node.reader.values[node.proto.input[0]].shape, np.int64)  # type: ignore[union-attr]
-        start, end = node.attribute("start", 0), node.attribute("end", len(shape))
-        self.values[node.proto.output[0]] = Constant(shape[start:end])
+        shape = np.array(node.shape(), np.int64)
+        start, end = node.integer("start", 0), node.integer("end", len(shape))
+        self.values[node.output] = Constant(shape[start:end])
 
-    def _fold(self, node: Node) -> None:
-        inputs = {name: self.values[name].array for name in node.proto.input if name}  # type: ignore[union-attr]
-        graph = onnx.helper.make_graph(
-            [node.proto],
-            "fold",
-            [
-                onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-                for name, array in inputs.items()
-            ],
-            [onnx.ValueInfoProto(name=name) for name in node.proto.output if name],
-        )
-        folded = onnx.helper.make_model(graph, opset_imports=self.model.opset_import)
-        try:
-            results = ReferenceEvaluator(folded).run(None, inputs)
-        except Exception as error:  # the evaluator runs arbitrary operators and raises whatever NumPy does
-            raise node.error(f"has constant inputs that it cannot be applied to: {_first_sentence(error)}") from None
-        for name, array in zip((name for name in node.proto.output if name), results, strict=True):
-            self.values[name] = Constant(np.asarray(array))
+    def folded(self, node: Node) -> list[Value]:
+        """What a node makes of constants."""
+        arrays = {name: self.known(name) for name in node.proto.input if name}
+        first = self.values.get(node.proto.input[0]) if arrays else None
+        made: list[Value] = []
+        for output in node.proto.output:
+            model = single(node.proto, self.model.opset_import, self.model.ir_version, arrays, {}, output)
+            try:
+                if isinstance(first, QuantizedConstant) and node.proto.op_type in MOVING:
+                    made.append(self._moved(node, first, arrays, output))
+                else:
+                    made.append(Constant(fold(model, sum(array.size for array in arrays.values()))))
+            except UserError as error:
+                raise node.refuse(str(error)) from None
+        return made
 
-    def unique(self, name: str) -> str:
-        """`name`, or a name made from it that no tensor and no output has."""
-        count, candidate = 0, name
-        while candidate in self.tensors or candidate in self.reserved:
-            count += 1
-            candidate = f"{name}.{count}"
-        return candidate
+    def _moved(self, node: Node, first: QuantizedConstant, arrays: dict[str, Any], output: str) -> Value:
+        """A quantized constant that only moves; its scales move with it."""
 
-    def add(self, kind: type[Operator], source: Sequence[str], target: Tensor, **values: Any) -> str:
-        """Append an operator that makes the new tensor `target`; its name is returned."""
-        self.tensors[target.name] = target
-        name = values.pop("name", target.name)
-        self.operators.append(kind(name, tuple(source), target.name, **values))
-        return target.name
+        def moved(array: NDArray[Any]) -> NDArray[Any]:
+            others = {**arrays, node.proto.input[0]: array}
+            model = single(node.proto, self.model.opset_import, self.model.ir_version, others, {}, output)
+            return fold(model, array.size)
 
-    def like(self, name: str, source: str, shape: Shape) -> Tensor:
-        """A tensor with the type and quantization of the tensor `source`, a name made from `name`, and `shape`."""
-        old = self.tensors[source]
-        return Tensor(self.unique(name), shape, old.dtype, old.scale, old.zero_point)
+        integers = moved(first.integers.astype(np.int32)).astype(first.integers.dtype)
+        if first.scale.size == 1:
+            return QuantizedConstant(integers, first.scale, 0)
+        scales = moved(np.broadcast_to(first.spread_scale, first.shape).astype(np.float32))
+        for axis in range(scales.ndim):
+            some = scales[tuple(slice(None) if i == axis else slice(0, 1) for i in range(scales.ndim))]
+            if np.array_equal(np.broadcast_to(some, scales.shape), scales):
+                return QuantizedConstant(integers, some.reshape(-1), axis)
+        return Constant(integers.astype(np.float32) * scales)
 
-    def int8(self, name: str, shape: Shape, quantization: Quantization) -> Tensor:
-        """An int8 tensor with a name made from `name`."""
-        return Tensor(self.unique(name), shape, "int8", quantization.scale, quantization.zero_point)
+    def known(self, name: str) -> NDArray[Any]:
+        """A constant as ONNX has it."""
+        value = self.values[name]
+        return value.real32 if isinstance(value, QuantizedConstant) else value.array  # type: ignore[union-attr]
 
-    def reshape(self, source: str, name: str, shape: Shape) -> str:
-        """`source` under another shape; itself if it has that shape already."""
-        if self.tensors[source].shape == shape:
-            return source
-        return self.add(Reshape, [source], self.like(name, source, shape))
+    def evaluate(self, node: Node, reason: str) -> list[Value]:
+        """The node on the host, in ONNX's own arithmetic."""
+        arrays, inputs, sources = {}, {}, []
+        for name in dict.fromkeys(name for name in node.proto.input if name):
+            if isinstance(self.values[name], Constant | QuantizedConstant):
+                arrays[name] = self.known(name)
+            else:
+                value = self.on_host(name)
+                inputs[name] = (self.tensors[value.tensor].dtype, value.shape)
+                sources.append(value.tensor)
+        made: list[Value] = []
+        for output in node.proto.output:
+            if not output:
+                made.append(Constant(np.zeros(0)))
+                continue
+            model = single(node.proto, self.model.opset_import, self.model.ir_version, arrays, inputs, output)
+            try:
+                dtype, shape = result_of(model)
+                runs(model)
+            except UserError as error:
+                raise node.refuse(f"{reason}, and on the host {error}") from None
+            node.demand(
+                dtype in DTYPES and all(n > 0 for n in shape),
+                f"{reason}, and on the host it makes {dtype} of shape {shape}, supported are {', '.join(DTYPES)}",
+            )
+            target = Tensor(self.unique(output), shape or (1,), dtype)
+            content = np.frombuffer(model.SerializeToString(), np.uint8)
+            self.add(OnnxNode, sources, target, name=node.name, model=content, reason=reason)
+            made.append(HostValue(target.name, shape))
+        return made
 
-    def transpose(self, source: str, name: str, permutation: tuple[int, ...]) -> str:
-        """`source` with its axes permuted, on the host."""
-        shape = tuple(self.tensors[source].shape[axis] for axis in permutation)
-        return self.add(Transpose, [source], self.like(name, source, shape), permutation=permutation)
-
-    def to_device(self, value: HostValue, name: str, quantization: Quantization, unsigned: bool) -> DeviceValue:
-        """Quantize a host value, or take it as it is if it is an input of integers, and put channels last."""
-        tensor = value.tensor
-        old = self.tensors[tensor]
-        if old.dtype != "float32":
-            moved = quantization.zero_point + (128 if unsigned else 0)
-            self.tensors[tensor] = Tensor(old.name, old.shape, old.dtype, quantization.scale, moved)
-        if len(value.shape) == 4:
-            tensor = self.transpose(tensor, f"{name}.nhwc", NCHW_TO_NHWC)
-        shape = self.tensors[tensor].shape
-        if old.dtype == "float32":
-            tensor = self.add(Quantize, [tensor], self.int8(name, shape, quantization))
-        elif unsigned:
-            tensor = self.add(OffsetBinary, [tensor], self.int8(f"{name}.int8", shape, quantization))
-        return DeviceValue(tensor, value.shape, quantization, unsigned, real=False)
-
-    def to_host(self, value: DeviceValue, name: str) -> HostValue:
-        """The value in ONNX's type and order of axes, on the host."""
-        tensor = value.tensor
-        shape = self.tensors[tensor].shape
-        if value.real:
-            tensor = self.add(Dequantize, [tensor], Tensor(self.unique(f"{name}.real"), shape, "float32"))
-        elif value.unsigned:
-            old = self.tensors[tensor]
-            target = Tensor(self.unique(f"{name}.uint8"), shape, "uint8", old.scale, old.zero_point + 128)
-            tensor = self.add(OffsetBinary, [tensor], target)
-        if value.flattened is not None:
-            channels, height, width = value.flattened
-            tensor = self.reshape(tensor, f"{name}.image", (1, height, width, channels))
-            tensor = self.transpose(tensor, f"{name}.nchw", NHWC_TO_NCHW)
-            tensor = self.reshape(tensor, f"{name}.flat", value.shape)
-        elif len(value.shape) == 4 and not value.channels_last:
-            tensor = self.transpose(tensor, f"{name}.nchw", NHWC_TO_NCHW)
-        return HostValue(tensor, value.shape)
-
-    def softmax(self, value: HostValue, name: str, axis: int) -> HostValue:
-        """Softmax on the host."""
-        target = self.like(name, value.tensor, value.shape)
-        return HostValue(self.add(Softmax, [value.tensor], target, axis=axis), value.shape)
+    def on_host(self, name: str) -> HostValue:
+        """A value of the model on the host, as ONNX has it."""
+        if name not in self.hosted:
+            value = self.values[name]
+            if isinstance(value, Pending):
+                maker = self.makers[name]
+                made = self.evaluate(maker, "makes real numbers that are not quantized")
+                value = made[list(maker.proto.output).index(name)]
+            elif isinstance(value, DeviceValue):
+                value = self.to_host(value, name)
+            assert isinstance(value, HostValue)
+            self.hosted[name] = value
+        return self.hosted[name]
 
     def finish(self) -> Graph:
         """The graph, after its outputs have been brought to the host."""
-        outputs = []
+        for tensor in self.tensors.values():
+            if tensor.size > LARGEST_TENSOR:
+                raise UserError(
+                    f"{self.name}: the tensor {label(tensor.name)} has the shape {tensor.shape}, supported are up to "
+                    f"{LARGEST_TENSOR} elements"
+                )
+        outputs: dict[str, None] = {}
         for entry in self.model.graph.output:
             value = self.values.get(entry.name)
-            if isinstance(value, Pending):
-                raise UserError(
-                    f"{self.name}: the output {entry.name!r} is the unquantized result of {value.text}, "
-                    f"expected a QuantizeLinear behind it"
-                )
-            if isinstance(value, DeviceValue):
-                value = self.to_host(value, entry.name)
-            if not isinstance(value, HostValue):
-                raise UserError(f"{self.name}: the output {entry.name!r} does not depend on an input")
-            self.add(Reshape, [value.tensor], replace(self.tensors[value.tensor], name=entry.name))
-            outputs.append(entry.name)
+            if value is None or isinstance(value, Constant | QuantizedConstant):
+                raise UserError(f"{self.name}: the output {label(entry.name)} does not depend on an input")
+            host = self.on_host(entry.name)
+            tensor = self.tensors[host.tensor]
+            if entry.name not in outputs and entry.name not in self.inputs:
+                shape = tensor.shape if tensor.shape[:1] == (1,) else (1, *tensor.shape)
+                self.add(Reshape, [host.tensor], replace(tensor, name=entry.name, shape=shape))
+            outputs[entry.name] = None
         graph = Graph(self.name, self.tensors, tuple(self.operators), tuple(self.inputs), tuple(outputs))
         return verify(graph.with_operators(graph.operators))

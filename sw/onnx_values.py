@@ -7,7 +7,10 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-Shape = tuple[int, ...]
+from .onnx_views import Shape, View
+
+LEVELS = np.arange(-128, 128)
+"""All values of an int8."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,20 @@ class Quantization:
         """The int8 that stands for `real`, saturated."""
         if real in (inf, -inf):
             return 127 if real > 0 else -128
-        return int(np.clip(np.rint(np.float32(real) / np.float32(self.scale)) + self.zero_point, -128, 127))
+        with np.errstate(over="ignore"):
+            quotient = np.rint(np.float32(real) / np.float32(self.scale))
+        return int(np.clip(quotient + self.zero_point, -128, 127))
+
+    def levels(self, reals: NDArray[np.float32]) -> NDArray[np.int8]:
+        """The same for many, as QuantizeLinear does it; what is no number becomes the lowest."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            quotients = np.rint(reals / np.float32(self.scale)) + np.float32(self.zero_point)
+        return np.clip(np.where(np.isnan(quotients), -128, quotients), -128, 127).astype(np.int8)
+
+    @property
+    def reals(self) -> NDArray[np.float32]:
+        """(256,): what all int8 stand for, as DequantizeLinear does it."""
+        return (LEVELS - self.zero_point).astype(np.float32) * np.float32(self.scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +45,11 @@ class Constant:
     """A tensor known at compile time."""
 
     array: NDArray[np.generic]
+
+    @property
+    def shape(self) -> Shape:
+        """That of the array."""
+        return self.array.shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,17 +73,26 @@ class QuantizedConstant:
         return self.scale.reshape(-1) if self.axis == axis % len(self.shape) else None
 
     @property
+    def spread_scale(self) -> NDArray[np.float32]:
+        """The scales in a shape that broadcasts to that of the integers."""
+        if self.scale.size == 1:
+            return self.scale.reshape(())
+        return self.scale.reshape([-1 if i == self.axis else 1 for i in range(self.integers.ndim)])
+
+    @property
     def real(self) -> NDArray[np.float64]:
         """The constants as real numbers."""
-        scale = self.scale.astype(np.float64)
-        if scale.size > 1:
-            scale = scale.reshape([-1 if i == self.axis else 1 for i in range(self.integers.ndim)])
-        return np.asarray(self.integers * scale, np.float64)
+        return np.asarray(self.integers * self.spread_scale.astype(np.float64), np.float64)
+
+    @property
+    def real32(self) -> NDArray[np.float32]:
+        """The constants as ONNX has them, in float32."""
+        return np.asarray(self.integers.astype(np.float32) * self.spread_scale, np.float32)
 
 
 @dataclass(frozen=True)
 class HostValue:
-    """A tensor of the graph in ONNX's own order of axes: float32, or the integers of a graph input."""
+    """A tensor of the graph in ONNX's own type and order of axes."""
 
     tensor: str
     shape: Shape
@@ -70,37 +100,53 @@ class HostValue:
 
 @dataclass(frozen=True)
 class DeviceValue:
-    """An int8 tensor of the graph; of four axes it is NHWC, whatever the order in which ONNX sees it."""
+    """An int8 tensor of the graph, and how ONNX sees it."""
 
     tensor: str
-    shape: Shape
-    """As ONNX sees it."""
+    view: View
     quantization: Quantization
     unsigned: bool
     """ONNX has it as uint8."""
     real: bool
     """It is the result of DequantizeLinear, not of QuantizeLinear."""
-    channels_last: bool = False
-    """ONNX sees the four axes as NHWC, after a Transpose."""
-    flattened: tuple[int, int, int] | None = None
-    """(channels, height, width) of the NCHW tensor that ONNX flattened; the device flattened NHWC."""
+
+    @property
+    def shape(self) -> Shape:
+        """As ONNX sees it."""
+        return self.view.shape
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """A real number for every int8 of an activation."""
+
+    source: DeviceValue
+    values: NDArray[np.float32]
+    """(256,), or (channels, 256) where each index along `axis` has values of its own."""
+    axis: int | None = None
+    """Of ONNX's shape."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pending:
     """A real-valued result whose scale is known only when its QuantizeLinear comes."""
 
-    emit: Callable[[Quantization, int, int], str]
-    """Adds the operators that make it, with a quantization and int8 limits; returns the int8 tensor's name."""
+    emit: Callable[[Quantization, int, int], DeviceValue]
+    """Adds the operators that make it, with a quantization and int8 limits; what they make is not real."""
     shape: Shape
     text: str
     """The node that made it, for messages."""
     low: float = -inf
     high: float = inf
     """Limits of the real values, from fused activations."""
-    flattened: tuple[int, int, int] | None = None
     with_bias: Callable[[NDArray[np.float64]], "Pending"] | None = None
     """The same with a constant per output channel added; None where that cannot be folded."""
+    channel: int = 0
+    """The axis of the output channels, where there is `with_bias`."""
+    function: Function | None = None
+    """What it is, if it depends on one activation element by element."""
 
 
 Value = Constant | QuantizedConstant | HostValue | DeviceValue | Pending
+
+Activation = HostValue | DeviceValue | Pending

@@ -3,23 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from .folding import drop_copies, fold_constants, fold_padding, renamed
 from .graph import Clamp, Clamped, Conv2D, FullyConnected, Graph, MaxPool2D, Operator, Reshape, Transpose, verify
 
 Rewrite = Callable[[Graph], Graph]
-
-
-def _renamed(graph: Graph, names: dict[str, str]) -> Graph:
-    """The graph with every reading of a key of `names` turned into a reading of its value."""
-
-    def final(name: str) -> str:
-        while name in names:
-            name = names[name]
-        return name
-
-    operators = tuple(
-        replace(operator, inputs=tuple(final(name) for name in operator.inputs)) for operator in graph.operators
-    )
-    return graph.with_operators(operators)
 
 
 def drop_unused(graph: Graph) -> Graph:
@@ -69,7 +56,7 @@ def merge_reshapes(graph: Graph) -> Graph:
             operators.append(replace(operator, inputs=(source,)))
         else:
             operators.append(operator)
-    return _renamed(replace(graph, operators=tuple(operators)), names)
+    return renamed(replace(graph, operators=tuple(operators)), names)
 
 
 def fuse_clamps(graph: Graph) -> Graph:
@@ -147,6 +134,10 @@ def whole_kernels_to_products(graph: Graph) -> Graph:
 
 
 REWRITES: tuple[Rewrite, ...] = (
+    fold_constants,
+    drop_copies,
+    drop_unused,
+    fold_padding,
     merge_transposes,
     merge_reshapes,
     drop_unused,

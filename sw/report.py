@@ -17,6 +17,7 @@ from weft.rtl.registers import Activity, Unit
 
 from .files import replace_file
 from .graph import Conv2D, FullyConnected, Graph
+from .network import Network
 from .program import LayerInfo, Program
 from .transport import RunReport, Trace
 
@@ -39,6 +40,12 @@ class Row:
     passes: int | None = None
     """Cycles that the array needs at least."""
     stalls: Stalls = field(default_factory=dict)
+
+
+def network_rows(network: Network, report: RunReport) -> list[Row]:
+    """The rows of all programs of a network, one behind the other."""
+    reports = report.parts or (report,)
+    return [row for program, one in zip(network.programs, reports, strict=False) for row in program_rows(program, one)]
 
 
 def program_rows(program: Program, report: RunReport) -> list[Row]:

@@ -94,6 +94,8 @@ class FileOperator:
     outputs: tuple[int, ...]
     options: dict[str, Any]
     """The fields of the operator's table of options, defaults where the file has none."""
+    intermediates: tuple[int, ...] = ()
+    """Tensors that stand for what is between its steps."""
 
 
 class File:
@@ -159,6 +161,7 @@ class File:
                 self._integers(entry.InputsAsNumpy()),
                 self._integers(entry.OutputsAsNumpy()),
                 self._options(entry, CODES.get(builtin, "")),
+                self._integers(entry.IntermediatesAsNumpy()),
             )
 
     @contextmanager

@@ -1,6 +1,7 @@
 """Convolutions and matrix products, from TFLite."""
 
 from math import prod
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +32,12 @@ def _convolution(
     """`weights` have (outputs, height, width, inputs / groups) by now; `channels_axis` is that of the file."""
     outputs = weights.values.shape[0]
     result = node.result((1, *places.count, outputs), source)
+    wide, values = node.narrow(source, weights.values)
     node.add(
         Conv2D,
-        [source],
+        [wide],
         result,
-        weights=np.ascontiguousarray(weights.values),
+        weights=values,
         bias=node.bias(2, outputs),
         weight_scales=node.scales(weights, outputs, channels_axis, source, result),
         stride=places.stride,
@@ -101,11 +103,12 @@ def transpose_conv(node: Node) -> None:
     spread = prod((source.shape[axis + 1] - 1) * stride[axis] + (height, width)[axis] for axis in range(2))
     node.need(spread * outputs <= LARGEST_TENSOR, f"spreads its input over {spread} pixels")
     result = node.result(shape, source)
+    wide, values = node.narrow(source, weights.values)
     node.add(
         TransposeConv2D,
-        [source],
+        [wide],
         result,
-        weights=np.ascontiguousarray(weights.values),
+        weights=values,
         bias=node.bias(3, outputs),
         weight_scales=node.scales(weights, outputs, CHANNELS_FIRST, source, result),
         stride=stride,
@@ -145,7 +148,7 @@ def batch_matmul(node: Node) -> None:
         len(shape) >= 2 and weights.values.size > 0 and prod(shape[:-2]) == 1,
         f"multiplies by a constant of shape {shape}, supported is one matrix",
     )
-    matrix: NDArray[np.int8] = weights.values.reshape(shape[-2], shape[-1])
+    matrix: NDArray[Any] = weights.values.reshape(shape[-2], shape[-1])
     matrix = matrix if node.option("AdjY") else matrix.T
     outputs, inputs = matrix.shape
     node.need(
@@ -172,11 +175,12 @@ def _product(
     row = result
     if result.shape != (rows, outputs):
         row = node.reader.derived(result, f"{result.tensor.name}.rows", (rows, outputs))
+    wide, values = node.narrow(node.reader.reshaped(source, (rows, inputs), node), weights.values)
     node.add(
         FullyConnected,
-        [node.reader.reshaped(source, (rows, inputs), node)],
+        [wide],
         row,
-        weights=np.ascontiguousarray(weights.values),
+        weights=values,
         bias=bias,
         weight_scales=node.scales(weights, outputs, CHANNELS_FIRST, source, result),
         rounding=node.rounding(weights, source, TFLITE32),

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import wide_weights
 from .elementwise import Level
 from .errors import UserError
 from .fixed_point import factor
-from .graph import TFLITE, TFLITE32, Operator, Tensor
+from .graph import TFLITE, TFLITE32, Conv2D, Operator, Tensor
 from .tflite_file import MOST_AXES, FileOperator, FileTensor
 from .tflite_tables import limits
 
@@ -62,9 +63,9 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Constant int8 with zero point 0."""
+    """Constants with zero point 0, of up to nine bits."""
 
-    values: NDArray[np.int8]
+    values: NDArray[Any]
     scale: NDArray[np.float32]
     """One, or one per channel."""
     axis: int
@@ -173,7 +174,7 @@ class Node:
         return value % rank
 
     def weights(self, index: int, source: Activation) -> Weights:
-        """Input `index`: constant int8 or uint8 weights, brought to zero point 0."""
+        """Input `index`: constant int8 or uint8 weights, brought to zero point 0, which makes them nine bits wide."""
         value = self.value(index)
         if not isinstance(value, Constant):
             raise self.error("has weights that are computed, supported are constant weights")
@@ -186,14 +187,20 @@ class Node:
         rank = value.array.ndim
         shape = [-1 if i == value.axis and len(zero) > 1 else 1 for i in range(rank)]
         values = value.array.astype(np.int16) - zero.astype(np.int16).reshape(shape)
-        low, high = int(values.min(initial=0)), int(values.max(initial=0))
-        if low < -128 or high > 127:
-            shown = int(zero[0]) - (128 if source.unsigned else 0)
-            raise self.error(
-                f"has weights of zero point {int(zero[0])}, as int8 {shown}, which reach from {low} to {high} about "
-                f"it, supported is -128 to 127"
-            )
-        return Weights(values.astype(np.int8), scale, value.axis)
+        return Weights(values, scale, value.axis)
+
+    def narrow(self, source: Activation, weights: NDArray[Any]) -> tuple[Activation, NDArray[np.int8]]:
+        """`source`, whose channels are repeated where weights of (..., inputs) are wider than int8, and the int8."""
+        copies = wide_weights.copies_for(weights)
+        if copies == 1:
+            return source, wide_weights.spread(weights, copies)
+        reader, name = self.reader, self.output_tensor().name
+        image = reader.reshaped(source, wide_weights.image_of(source.shape), self)
+        target = reader.derived(image, f"{name}.copies", wide_weights.repeated_shape(image.shape, copies))
+        settings = wide_weights.repeating(source.shape[-1], copies, TFLITE)
+        reader.add(f"{self.name}.copies", Conv2D, [image], target, **settings)
+        wide = reader.reshaped(target, wide_weights.repeated_shape(source.shape, copies), self)
+        return wide, wide_weights.spread(weights, copies)
 
     def _weight_quantization(self, value: Constant) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         scale, zero, shape = value.scale, value.zero_point, value.array.shape

@@ -18,6 +18,7 @@ from .tflite_elementwise import (
     softmax,
 )
 from .tflite_linear import batch_matmul, conv, depthwise_conv, fully_connected, transpose_conv
+from .tflite_lstm import lstm
 from .tflite_movement import (
     concatenation,
     depth_to_space,
@@ -87,5 +88,6 @@ OPERATORS: dict[str, Callable[[Node], None]] = {
     "TANH": by_values(tables.tanh),
     "TRANSPOSE": transpose,
     "TRANSPOSE_CONV": transpose_conv,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": lstm,
     "UNPACK": unpack,
 }

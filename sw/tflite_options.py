@@ -45,6 +45,10 @@ OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "SUB": ("SubOptions", _ACTIVATION),
     "TRANSPOSE_CONV": ("TransposeConvOptions", {**_WINDOW, **_ACTIVATION}),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (
+        "UnidirectionalSequenceLSTMOptions",
+        {**_ACTIVATION, "CellClip": 0.0, "ProjClip": 0.0, "TimeMajor": False},
+    ),
     "UNPACK": ("UnpackOptions", {"Num": 0, "Axis": 0}),
 }
 """Operator -> its table of options, and the fields read from it with their defaults."""

@@ -1,6 +1,6 @@
 """The seam between the driver and what it drives: memory, registers, jobs, reports, and errors in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -51,6 +51,21 @@ class RunReport:
     """Of the last run; None where units cannot be watched."""
     counters: Mapping[str, int] | None = None
     """The counter registers after the last run, by name; None where there are none."""
+    parts: tuple["RunReport", ...] = ()
+    """Where several programs run for each sample: what each took. Cycles and counters are then the sums, and there is
+    no trace."""
+
+
+def total_report(parts: Sequence[RunReport]) -> RunReport:
+    """What several programs took, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    cycles = [part.cycles for part in parts if part.cycles is not None]
+    counters = [part.counters for part in parts if part.counters is not None]
+    total = None
+    if counters:
+        total = {name: sum(some[name] for some in counters) for name in counters[0]}
+    return RunReport(np.sum(cycles, axis=0) if cycles else None, None, total, tuple(parts))
 
 
 class Transport(Protocol):

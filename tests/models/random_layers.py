@@ -22,7 +22,9 @@ MOST_DRAWS = 50
 """Of one seed; a configuration that holds none of so many layers holds none at all."""
 
 DOES_NOT_FIT = re.compile(
-    r"the activations need \d+ bytes of scratchpad at once"
+    r"needs more than the \d+ bytes of scratchpad at once, even a row at a time"
+    r"|has padding that is wider than the scratchpad"
+    r"|does not fit into the accumulator of the configuration"
     r"|the layers have \d+ channels with padding to whole lanes"
     r"|needs more than the \d+ accumulators of the configuration"
     r"|needs \d+ weight tiles at once while as many are loaded"

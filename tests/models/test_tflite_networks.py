@@ -5,8 +5,8 @@ import pytest
 from weft.gen.presets import load_config
 from weft.sim.transports import MachineTransport
 from weft.sim.verilated import VerilatedNpu
-from weft.sw.compiler import compile_graph
 from weft.sw.driver import Device
+from weft.sw.model_compiler import compile_model
 from weft.sw.readers import read_model
 
 MODELS = {
@@ -29,10 +29,10 @@ def samples(shared, name):
 def test_every_byte_equals_the_reference_kernels(shared, name, on):
     """tflite-runtime 2.14's reference kernels gave the expected outputs."""
     config = load_config(preset="small")
-    program = compile_graph(read_model(shared / "models" / f"{name}.tflite"), config)
+    network = compile_model(read_model(shared / "models" / f"{name}.tflite"), config)
     inputs, expected = samples(shared, name)
     count = len(inputs) if on == "machine" else MODELS[name]
     device = Device(MachineTransport(config) if on == "machine" else VerilatedNpu(config))
-    outputs, _ = device.run(program, [inputs[:count].reshape(count, *program.inputs[0].host_shape[1:])])
-    result = outputs[program.outputs[0].name]
+    outputs, _ = device.run(network, [inputs[:count].reshape(count, *network.tensors[network.inputs[0]].shape[1:])])
+    result = outputs[network.outputs[0]]
     assert (result.reshape(count, -1) == expected[:count].reshape(count, -1)).all()

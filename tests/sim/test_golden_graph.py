@@ -2,7 +2,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from weft.rtl.isa import Rounding
-from weft.sim import golden
+from weft.sim import golden, golden_graph
 from weft.sim.golden_graph import CHUNK, run_graph
 from weft.sim.numerics import exact_multiplier, quantize_multiplier
 from weft.sw.errors import UserError
@@ -200,6 +200,16 @@ def test_samples_do_not_touch_each_other_and_progress_is_told(root):
     assert told == [(CHUNK, CHUNK + 3), (CHUNK + 3, CHUNK + 3)]
     for index in (0, CHUNK - 1, CHUNK, CHUNK + 2):
         assert np.array_equal(together[index : index + 1], run_graph(graph, [x[index : index + 1]])[0])
+
+
+def test_large_tensors_go_sample_by_sample(monkeypatch):
+    monkeypatch.setattr(golden_graph, "ELEMENTS", 5)
+    graph = one(Clamp, ((1, 2), "int8", 1.0, 0), ((1, 2), "int8", 1.0, 0), minimum=-2, maximum=5)
+    told = []
+    x = int8(0, 5, 2)
+    (y,) = run_graph(graph, [x], lambda done, total: told.append((done, total)))
+    assert told == [(2, 5), (4, 5), (5, 5)]
+    assert np.array_equal(y, np.clip(x, -2, 5))
 
 
 def test_lenet_against_onnx_runtime(root):

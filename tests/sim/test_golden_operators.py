@@ -5,7 +5,7 @@ import pytest
 from weft.sim import golden, golden_operators
 from weft.sim.golden_operators import apply
 from weft.sw.errors import UserError
-from weft.sw.graph import Add, Concat, Constant, Operator, Pad, ResizeNearest, Slice, Tensor
+from weft.sw.graph import Add, Concat, Constant, Multiply, Operator, Pad, ResizeNearest, Slice, Tensor
 
 X = np.arange(-48, 48, dtype=np.int8).reshape(2, 1, 4, 4, 3)
 IMAGE = Tensor("x", (1, 4, 4, 3), "int8")
@@ -27,6 +27,17 @@ def test_movement():
     assert np.array_equal(apply(near, [X], [IMAGE], result((1, 2, 3, 3)), 2)[:, 0], x[:, [3, 0]][:, :, [1, 1, 2]])
     join = Concat("c", ("x", "x"), "y", axis=3)
     assert np.array_equal(apply(join, [X, X], [IMAGE, IMAGE], result((1, 4, 4, 6)), 2)[:, 0], np.concatenate([x, x], 3))
+
+
+def test_products_between_dequantize_and_quantize_are_rounded_once():
+    values = np.arange(-128, 128, dtype=np.int8)
+    a, b = (np.repeat(values, 256), np.tile(values, 256))
+    sources = [Tensor("a", (1 << 16,), "int8", 0.1, 3), Tensor("b", (1 << 16,), "int8", 0.07, -5)]
+    target = Tensor("y", (1 << 16,), "int8", 0.3, 7)
+    found = apply(Multiply("m", ("a", "b"), "y", rounding="onnx"), [a[None], b[None]], sources, target, 1)[0]
+    real = np.float32(np.float32(0.1) * np.float32(0.07)) / np.float32(0.3)
+    exact = (a.astype(int) - 3) * (b.astype(int) + 5) * float(real)
+    assert np.array_equal(found, np.clip(np.rint(exact) + 7, -128, 127))
 
 
 def test_a_constant_is_the_same_for_all_samples():
@@ -71,5 +82,5 @@ def test_quantize_breaks_ties_away_from_zero():
 
 
 def test_an_unknown_operator():
-    with pytest.raises(UserError, match=r"^'o' has no golden operator$"):
+    with pytest.raises(UserError, match=r"^is not an operator that the host knows$"):
         apply(Operator("o", (), "y"), [], [], result((1,)), 1)

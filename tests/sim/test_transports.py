@@ -10,6 +10,8 @@ from weft.sim.fuzz import random_program
 from weft.sim.transports import MachineTransport, run_many
 from weft.sw.driver import Device
 from weft.sw.errors import UserError
+from weft.sw.graph import Clamp, Tensor
+from weft.sw.network import Network
 from weft.sw.program import Port, Program
 from weft.sw.transport import DeviceError, Job
 
@@ -136,6 +138,24 @@ def test_shares_come_back_in_order(npu, processes):
     assert result.report.trace.tags == (1, 2)
     assert sorted(total for _, total in calls) == [11] * 3
     assert [done for done, _ in calls][-1] == 11
+
+
+def test_the_programs_of_a_network_are_shared_out_together():
+    """Cycles of all samples add up over the programs, and each program has its trace."""
+    between, last = (replace(PROGRAM.outputs[0], name=name) for name in "cz")
+    second = replace(PROGRAM, inputs=(between,), outputs=(last,))
+    tensors = {name: Tensor(name, (1, BYTES), "int8") for name in "xycz"}
+    clamp = Clamp("clamp", ("y",), "c", minimum=-50, maximum=50)
+    network = Network("two", CONFIG, tensors, (PROGRAM, clamp, second), ("x",), ("z",))
+    x = samples(7)
+    calls = []
+    outputs, report = run_many(network, x, 2, lambda *call: calls.append(call), share=3, memory_bytes=1 << 20)
+    assert (outputs["z"] == expected(np.clip(expected(x), -50, 50))).all()
+    assert len(report.parts) == 2
+    assert all({1, 2} <= set(part.trace.tags) for part in report.parts)
+    assert (report.cycles == report.parts[0].cycles + report.parts[1].cycles).all()
+    assert report.cycles.shape == (7,)
+    assert calls[-1] == (7, 7)
 
 
 def test_an_error_in_a_process_is_an_error_of_the_call():

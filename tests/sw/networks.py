@@ -20,6 +20,9 @@ from weft.sw.graph import (
     Tensor,
     verify,
 )
+from weft.sw.limits import HOST_REASONS
+from weft.sw.partition import partition
+from weft.sw.passes import simplify
 
 
 def evaluate(graph, *inputs):
@@ -28,6 +31,14 @@ def evaluate(graph, *inputs):
     for name, result in zip(graph.outputs, results, strict=True):
         assert result.dtype == graph.tensors[name].dtype
     return results
+
+
+def device_part(graph):
+    """What of a graph is between the operators that never run on the device."""
+    graph = simplify(graph)
+    on_host = [operator.output for operator in graph.operators if type(operator) in HOST_REASONS]
+    (part,) = (part for part in partition(graph, on_host) if isinstance(part, Graph))
+    return part
 
 
 @dataclass
@@ -207,7 +218,7 @@ def residual_network(seed):
             counts = {"counts_padding": build.rounding == "onnx" and random.random() < 0.5, "rounding": build.rounding}
             y = build.pool(AveragePool2D, x, window, (some(1, 2), some(1, 2)), padding, **counts, **build.limits())
         else:
-            y = build.pool(MaxPool2D, x, (2, 2), (1, 1), **build.limits())
+            y = build.pool(MaxPool2D, x, (min(2, height), min(2, width)), (1, 1), **build.limits())
         if build.tensors[y].shape == build.tensors[x].shape:
             other = x if random.random() < 0.7 else y
             kind = Add if random.random() < 0.7 else Subtract

@@ -80,7 +80,9 @@ class Model:
 
     def make(self, opset=OPSET, check=True):
         graph = helper.make_graph(self.nodes, "small", self.inputs, self.outputs, self.initializers)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+        domains = {node.domain for node in self.nodes} - {""}
+        opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in sorted(domains))]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
         model = shape_inference.infer_shapes(model)
         if check:
             checker.check_model(model)

@@ -7,15 +7,14 @@ from weft.sw.arrays import (
     Slot,
     check_output,
     differences,
-    graph_slots,
-    program_slots,
     read_inputs,
+    slots_of,
     write_outputs,
 )
 from weft.sw.errors import UserError
 from weft.sw.graph import Graph, Tensor
 
-from tests.sw.programs import program
+from tests.sw.programs import network
 
 IMAGE = Slot("image", (1, 2, 3), "float32")
 BYTES = Slot("bytes", (1, 4), "int8")
@@ -196,12 +195,12 @@ def test_the_place_of_outputs_is_checked_before_the_work(tmp_path):
 
 
 def test_slots_are_what_the_user_sees():
-    inputs, outputs = program_slots(program())
+    inputs, outputs = slots_of(network())
     assert inputs == [Slot("x", (1, 1, 2, 2), "float32")]
     assert outputs == [Slot("y", (1, 4), "int8")]
     assert inputs[0].text == "(samples, 1, 2, 2)"
     tensors = {"a": Tensor("a", (1, 3), "float32"), "b": Tensor("b", (1, 2), "int8")}
-    assert graph_slots(Graph("g", tensors, (), ("a",), ("b",))) == (
+    assert slots_of(Graph("g", tensors, (), ("a",), ("b",))) == (
         [Slot("a", (1, 3), "float32")],
         [Slot("b", (1, 2), "int8")],
     )

@@ -1,5 +1,7 @@
 """Every way down the columns computes the convolution, whatever its tiles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from weft.rtl.config import Config
@@ -7,10 +9,12 @@ from weft.rtl.isa import Mode, Opcode, disassemble
 from weft.sim.transports import MachineTransport
 from weft.sw import compiler
 from weft.sw.boundary import split
-from weft.sw.columns import Columns, X, Y
+from weft.sw.columns import Columns, X, Y, column_mappings
 from weft.sw.driver import Device
 from weft.sw.graph import MaxPool2D
+from weft.sw.layers import blocks_of
 from weft.sw.lower import lower
+from weft.sw.lower_elementwise import passing
 from weft.sw.planning import Course
 from weft.sw.tiling import Plan, cuts
 from weft.sw.ways import ways
@@ -74,3 +78,16 @@ def test_every_way_computes_the_convolution(seed, monkeypatch):
         np.testing.assert_array_equal(next(iter(found.values())), wanted)
         axes.add(plan.mappings[0].axis)
     assert axes == {X, Y}
+
+
+def test_a_stride_of_nothing_repeats_a_pixel():
+    layer = replace(passing("x", "broadcast", "a", "b", (1, 1), 4), stride=(0, 0), sums_size=(5, 6), output_size=(5, 6))
+    found = column_mappings(layer, blocks_of(layer, 4)[0], 0, Config(rows=4, cols=4, depthwise=True))
+    assert [(one.step, one.interval) for one in found] == [(0, 1), (0, 1)]
+
+
+@pytest.mark.parametrize("change", [{"stride": (256, 1)}, {"input_size": (1 << 15, 4)}])
+def test_what_no_field_holds_across_the_filter_lies_along_it(change):
+    layer = replace(passing("x", "slice", "a", "b", (300, 4), 4), **change)
+    found = column_mappings(layer, blocks_of(layer, 4)[0], 0, Config(rows=4, cols=4, depthwise=True))
+    assert [one.axis for one in found] == [Y]

@@ -6,11 +6,13 @@ import onnx
 import pytest
 from weft.gen.presets import PRESETS
 from weft.sw import cli
-from weft.sw.compiler import compile_graph
 from weft.sw.datasets import scikit_digits, to_input
+from weft.sw.model_compiler import compile_model
+from weft.sw.network_file import save
 from weft.sw.onnx_reader import read_onnx
 
 from tests.sw.command_line import weft
+from tests.sw.mixed_networks import gated_model
 
 SAMPLES = 3
 
@@ -63,11 +65,11 @@ def test_rtl_machine_and_golden_operators_give_the_same_bytes(folder, root):
         assert output(f"{on}.npz").tobytes() == golden.tobytes()
 
     report = json.loads((folder / "rtl.json").read_text())
-    program = compile_graph(read_onnx(root / "sw" / "models" / "lenet5.onnx"), PRESETS["small"])
+    network = compile_model(read_onnx(root / "sw" / "models" / "lenet5.onnx"), PRESETS["small"])
     assert report["macs"] == 416520
     assert report["utilization"] == 416520 / (report["cycles"] * 64)
     assert sum(layer["cycles"] for layer in report["layers"]) == report["cycles"] <= 10500
-    assert [layer["name"] for layer in report["layers"][:5]] == [layer.name for layer in program.layers]
+    assert [layer["name"] for layer in report["layers"][:5]] == [layer.name for layer in network.layers]
     assert all(
         set(layer) == {"name", "op", "cycles", "predicted_cycles", "macs", "utilization", "stalls"}
         for layer in report["layers"]
@@ -89,6 +91,23 @@ def test_a_compiled_program_runs_as_its_model_does(folder):
     found = np.load("program.npy")
     assert found.shape == (SAMPLES, 1, 10)
     assert found.tobytes() == np.load("model.npy").tobytes()
+
+
+def test_a_model_of_several_programs(folder):
+    """Cycles are the sum of the programs', and all layers are told."""
+    case = gated_model()
+    (folder / "gated.tflite").write_bytes(case.model)
+    np.savez("gated.npz", in_0=case.inputs[0])
+    for on in ("rtl", "machine", "golden"):
+        where = ("--on", on, "--input", "gated.npz", "--output", f"{on}.npz", "--report", f"{on}.json")
+        done = weft("run", "gated.tflite", "--preset", "small", *where, folder=folder)
+        assert (done.returncode, done.stderr) == (0, ""), done
+    assert output("rtl.npz").tobytes() == output("machine.npz").tobytes() == output("golden.npz").tobytes()
+    report = json.loads((folder / "rtl.json").read_text())
+    names = [layer["name"] for layer in report["layers"]]
+    assert [name for name in names if name != "(result)"] == ["FULLY_CONNECTED 0", "FULLY_CONNECTED 2"]
+    assert sum(layer["cycles"] for layer in report["layers"]) == report["cycles"]
+    assert report["macs"] == 8 * 8 + 8 * 5
 
 
 @pytest.mark.parametrize(
@@ -133,7 +152,8 @@ def test_bad_input_is_one_sentence_and_leaves_no_file(folder, monkeypatch, capsy
 def test_an_operator_that_is_not_supported_is_named(folder, monkeypatch, capsys):
     model = onnx.load("lenet5.onnx")
     pool = next(node for node in model.graph.node if node.op_type == "MaxPool")
-    pool.op_type = "LpPool"
+    pool.op_type, pool.domain = "LpPool", "org.example"
+    model.opset_import.append(onnx.helper.make_opsetid("org.example", 1))
     kept = [attribute for attribute in pool.attribute if attribute.name in ("kernel_shape", "strides")]
     del pool.attribute[:]
     pool.attribute.extend(kept)
@@ -144,7 +164,7 @@ def test_an_operator_that_is_not_supported_is_named(folder, monkeypatch, capsys)
 
 
 def test_a_program_for_another_configuration_is_refused(folder, monkeypatch, capsys):
-    compile_graph(read_onnx("lenet5.onnx"), PRESETS["small"]).save("lenet5.weft")
+    save(compile_model(read_onnx("lenet5.onnx"), PRESETS["small"]), "lenet5.weft")
     arguments = ("run", "lenet5.weft", "--input", "in.npz", "--output", "out.npz")
     small, large = (PRESETS[name].digest32 for name in ("small", "large"))
     assert told(monkeypatch, capsys, *arguments, "--preset", "large") == (

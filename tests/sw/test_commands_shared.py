@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from weft.gen.presets import PRESETS
 from weft.sw import commands_shared
-from weft.sw.commands_shared import LENET, configuration, processors, program_of, simulate
+from weft.sw.commands_shared import LENET, configuration, network_of, processors, simulate
 from weft.sw.driver import Result
 from weft.sw.errors import UserError
 from weft.sw.transport import RunReport
 
-from tests.sw.programs import CONFIG, program
+from tests.sw.programs import CONFIG, network
 
 
 def test_without_options_the_configuration_is_small(tmp_path):
@@ -21,16 +21,16 @@ def test_without_options_the_configuration_is_small(tmp_path):
 
 
 def test_a_compiled_program_is_taken_for_its_own_configuration_alone():
-    made = program()
-    assert program_of(made, None, None, None) is made
-    assert program_of(made, "tiny", None, None) is made
+    made = network()
+    assert network_of(made, None, None, None) is made
+    assert network_of(made, "tiny", None, None) is made
     wanted = PRESETS["tiny"].replace(lanes=2)
     sentence = (
         f"the program was compiled for configuration {CONFIG.digest32:08x} (4x4), not for the chosen "
         f"{wanted.digest32:08x} (4x4)"
     )
     with pytest.raises(UserError, match=f"^{re.escape(sentence)}$"):
-        program_of(made, "tiny", None, ["lanes=2"])
+        network_of(made, "tiny", None, ["lanes=2"])
 
 
 def test_the_models_are_there():
@@ -47,7 +47,7 @@ def test_samples_are_spread_over_the_processors(monkeypatch, samples, share):
 
     monkeypatch.setattr("weft.sim.transports.run_many", run_many)
     monkeypatch.setattr(commands_shared, "processors", lambda: 2)
-    simulate(program(), [np.zeros((samples, 1, 2, 2), np.float32)])
+    simulate(network(), [np.zeros((samples, 1, 2, 2), np.float32)])
     assert seen == [(samples, 2, None, share)]
 
 

@@ -8,6 +8,8 @@ from weft.rtl.config import Config
 from weft.rtl.registers import IDENTITY, INTERFACE_VERSION
 from weft.sw.driver import PAGE, Device, in_order
 from weft.sw.errors import UserError
+from weft.sw.graph import Clamp, Dequantize, Quantize, Reshape, Tensor, Transpose
+from weft.sw.network import Network, Stage
 from weft.sw.program import LayerInfo, Port, Program
 from weft.sw.transport import DeviceError, Job, RunReport
 
@@ -172,19 +174,75 @@ def test_after_a_failure_the_device_is_reset_and_loaded_again(fail_at):
     assert toy.written.count(0) == 2
 
 
-def test_host_steps_frame_the_device():
-    shape = {"host_shape": (1, 1, 2, 3), "host_dtype": "float32"}
-    program = replace(
-        PROGRAM,
-        inputs=(port("x", shape=(1, 2, 3, 1), **shape),),
-        prologue=((("nchw_to_nhwc",), ("quantize", 0.5, 3)),),
-        epilogue=((("dequantize", 0.25, 0), ("reshape", (1, 3, 2))),),
+NHWC, Q, Y = (
+    Tensor("t", (1, 2, 3, 1), "float32"),
+    Tensor("q", (1, 6), "int8", 0.5, 3),
+    Tensor("y", (1, 6), "int8", 0.25),
+)
+TENSORS = [
+    Tensor("x", (1, 1, 2, 3), "float32"),
+    NHWC,
+    replace(NHWC, name="r", shape=(1, 6)),
+    Q,
+    Y,
+    replace(Y, name="d", dtype="float32"),
+]
+"""float32 to int8 on the host, one on the device, and back."""
+
+
+def network(*stages: Stage, outputs: tuple[str, ...] = ("d",), tensors: tuple[Tensor, ...] = ()) -> Network:
+    """The stages, and before them what quantizes the input."""
+    before = (
+        Transpose("nhwc", ("x",), "t", permutation=(0, 2, 3, 1)),
+        Reshape("flat", ("t",), "r"),
+        Quantize("to int8", ("r",), "q"),
     )
-    x = np.random.default_rng(1).uniform(-20, 20, (5, 1, 2, 3)).astype(np.float32)
-    expected = (np.rint(x / np.float32(0.5)) + 4).reshape(5, 3, 2) * 0.25
-    got = Device(Toy(program)).run(program, x).outputs["y"]
-    assert got.dtype == np.float32
-    assert (got == expected).all()
+    all_tensors = {tensor.name: tensor for tensor in (*TENSORS, *tensors)}
+    return Network("toy", CONFIG, all_tensors, (*before, *stages), ("x",), outputs)
+
+
+ONCE = replace(PROGRAM, inputs=(port("q"),), outputs=(port("y"),))
+BACK = Dequantize("real", ("y",), "d")
+
+
+def real(count: int) -> np.ndarray:
+    return np.random.default_rng(1).uniform(-20, 20, (count, 1, 2, 3)).astype(np.float32)
+
+
+def test_host_operators_frame_the_device():
+    x = real(5)
+    expected = (np.rint(x / np.float32(0.5)) + 4).reshape(5, 6) * 0.25
+    got, report = Device(Toy(ONCE)).run(network(ONCE, BACK), x)
+    assert list(got) == ["d"]
+    assert got["d"].dtype == np.float32
+    assert (got["d"] == expected).all()
+    assert report.cycles.tolist() == [2] * 5
+    assert report.parts == ()
+
+
+def test_programs_follow_each_other_each_for_all_samples():
+    """What one makes is what the next one reads, with a host operator between."""
+    twice = replace(ONCE, inputs=(port("c"),), outputs=(port("z"),), image=bytes(range(1, 129)))
+    between, last = replace(Y, name="c"), replace(Y, name="z")
+    model = network(
+        ONCE, Clamp("cut", ("y",), "c", minimum=0, maximum=20), twice, outputs=("y", "z"), tensors=(between, last)
+    )
+    toy, calls, x = Toy(ONCE), [], real(5)
+    got, report = Device(toy, chunk=3).run(model, x, lambda *call: calls.append(call))
+    y = np.rint(x / np.float32(0.5)).reshape(5, 6) + 4
+    assert (got["y"] == y).all()
+    assert (got["z"] == np.clip(y, 0, 20) + 1).all()
+    assert [job.runs for job in toy.jobs] == [1, 3, 2, 1, 3, 2]
+    assert calls == [(3, 10), (5, 10), (8, 10), (10, 10)]
+    assert [part.cycles.tolist() for part in report.parts] == [[2, 2, 2, 3, 3], [5, 5, 5, 6, 6]]
+    assert report.cycles.tolist() == [7, 7, 7, 9, 9]
+    assert report.counters == {"CYCLES": 9}
+
+
+def test_a_network_without_a_program_needs_no_cycles():
+    got, report = Device(Toy(ONCE)).run(network(outputs=("q",)), real(70))
+    assert (got["q"] == np.rint(real(70) / np.float32(0.5)).reshape(70, 6) + 3).all()
+    assert report.cycles is None
 
 
 TWO = replace(
@@ -233,31 +291,18 @@ def test_inputs_that_do_not_suit_are_named(inputs, sentence):
 
 
 @pytest.mark.parametrize(
-    "known, x, sentence",
+    "x, sentence",
     [
-        (True, np.zeros((2, 2, 3, 1), np.float32), "must have the shape (samples, 1, 2, 3), not (2, 2, 3, 1)"),
-        (True, np.zeros((2, 1, 2, 3)), "must be float32, not float64"),
-        (False, np.zeros((2, 6), np.float32), "nchw_to_nhwc takes 4 dimensions, not 2: the shape is (2, 6)"),
-        (False, np.zeros((2, 1, 2, 3)), "quantize takes float32, not float64"),
-        (
-            False,
-            np.zeros((2, 2, 3, 1), np.float32),
-            "must become int8 of shape (samples, 2, 3, 1) for the device, not int8 of (2, 3, 1, 2)",
-        ),
+        (np.zeros((2, 2, 3, 1), np.float32), "must have the shape (samples, 1, 2, 3), not (2, 2, 3, 1)"),
+        (np.zeros((2, 1, 2, 3)), "must be float32, not float64"),
+        (np.full((2, 1, 2, 3), np.nan, np.float32), "must be numbers, and it has NaN"),
     ],
     ids=str,
 )
-def test_inputs_are_checked_before_and_after_the_prologue(known, x, sentence):
-    shape = {"host_shape": (1, 1, 2, 3), "host_dtype": "float32"} if known else {}
-    program = replace(
-        PROGRAM,
-        inputs=(port("x", shape=(1, 2, 3, 1), **shape),),
-        prologue=((("nchw_to_nhwc",), ("quantize", 0.5, 3)),),
-    )
+def test_inputs_of_a_network_are_checked(x, sentence):
     with pytest.raises(UserError) as error:
-        Device(Toy(program)).run(program, x)
-    assert str(error.value).startswith("input 'x'")
-    assert str(error.value).endswith(sentence)
+        Device(Toy(ONCE)).run(network(ONCE, BACK), x)
+    assert str(error.value) == f"input 'x' {sentence}"
 
 
 def test_in_order_leaves_arrays_as_they_are():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from weft.rtl.registers import Unit
 from weft.sim.transports import MachineTransport
-from weft.sw.compiler import compile_graph
 from weft.sw.driver import Device
+from weft.sw.model_compiler import compile_model
 from weft.sw.onnx_reader import read_onnx
 
 from tests.configurations import CONFIGURATIONS, device
@@ -19,13 +19,13 @@ LENET = Path(__file__).parents[2] / "sw" / "models" / "lenet5.onnx"
 def compare(name, graph, x):
     """The RTL gives what the machine gives, in the cycles that were predicted."""
     config = CONFIGURATIONS[name]
-    program = compile_graph(graph, config)
-    result = Device(device(name)).run(program, x)
-    for key, wanted in Device(MachineTransport(config, 4 << 20)).run(program, x).outputs.items():
+    network = compile_model(graph, config)
+    result = Device(device(name)).run(network, x)
+    for key, wanted in Device(MachineTransport(config, 4 << 20)).run(network, x).outputs.items():
         np.testing.assert_array_equal(result.outputs[key], wanted)
     trace = result.report.trace
     before = 0
-    for layer in program.layers:
+    for layer in network.layers:
         done = int(trace.completed[trace.tags.index(layer.tag)][Unit.DRAIN])
         measured, before = done - before, done
         assert abs(layer.predicted_cycles - measured) <= max(8, 0.02 * measured), (layer, measured)

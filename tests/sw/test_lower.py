@@ -1,5 +1,7 @@
 """Operators as layers, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from weft.rtl.config import Config
@@ -7,9 +9,9 @@ from weft.rtl.isa import Rounding
 from weft.sim import golden
 from weft.sw.boundary import split
 from weft.sw.errors import UserError
-from weft.sw.graph import Add, AveragePool2D, Clamp, Lookup, MaxPool2D, MeanPool2D, Requantize
+from weft.sw.graph import Add, AveragePool2D, Clamp, Constant, Lookup, MaxPool2D, MeanPool2D, Multiply, Requantize
 from weft.sw.layers import Place, Window, block_weights, blocks_of
-from weft.sw.lower import lower
+from weft.sw.lower import lower, lower_operator
 from weft.sw.lower_linear import fold_zero_point
 
 from tests.sw.networks import Builder
@@ -77,11 +79,10 @@ def test_pool_behind_conv_shares_its_drain(build):
     assert (layer.sums_size, layer.output_size, layer.target) == ((6, 6), (3, 3), y)
 
 
-@pytest.mark.parametrize("case", ["output", "reader", "second pool", "limits"])
+@pytest.mark.parametrize("case", ["output", "reader", "second pool"])
 def test_pool_stays_alone(build, case):
     y = build.conv(build.input((1, 8, 8, 3)), 4, (3, 3))
-    limits = {"maximum": 5} if case == "limits" else {}
-    pool = build.pool(MaxPool2D, y, (2, 2), (2, 2), **limits)
+    pool = build.pool(MaxPool2D, y, (2, 2), (2, 2))
     outputs = [pool]
     if case == "output":
         outputs.append(y)
@@ -201,19 +202,11 @@ def test_a_sum_has_a_table_per_operand(build):
 
 
 def test_sums_take_tables(build):
-    a, target = build.input((1, 4)), build.tensor((1, 4))
-    build.operators.append(Add("add", (a, a), target))
+    a, b, target = build.input((1, 4)), build.input((1, 4)), build.tensor((1, 4))
+    build.operators.append(Add("add", (a, b), target))
     assert refusal(build, target) == (
         "test: Add 'add' takes look-up tables, which the configuration does not have (tables = false)"
     )
-
-
-def test_sums_of_different_shapes_are_refused(build):
-    a, b = build.input((1, 2, 4)), build.input((1, 1, 4))
-    target = build.tensor((1, 2, 4))
-    build.operators.append(Add("add", (a, b), target))
-    with pytest.raises(UserError, match=r"adds \(1, 2, 4\) and \(1, 1, 4\), supported are two tensors of one shape"):
-        lowered(build, target, config=DEPTHWISE)
 
 
 def table(random):
@@ -293,3 +286,74 @@ def test_results_fill_their_target(build):
     (layer,) = lowered(build, build.conv(build.input((1, 7, 9, 3)), 5, (3, 3)))
     assert layer.place == Place((5, 7), 5)
     assert (layer.target_bytes, layer.input_bytes) == (5 * 7 * 5, 7 * 9 * 3)
+
+
+def test_an_operator_by_itself_has_the_reason_as_its_sentence(build):
+    a, b, target = build.input((1, 4)), build.input((1, 4)), build.tensor((1, 4))
+    build.operators.append(Multiply("product", (a, b), target))
+    graph = build.graph(target)
+    with pytest.raises(UserError) as error:
+        lower_operator(graph.operators[0], graph, DEPTHWISE)
+    assert str(error.value) == "multiplies two activations, and the NPU multiplies by constants alone"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_other_types_are_refused(build, dtype):
+    x = build.tensor((1, 4), dtype=dtype)
+    build.inputs.append(x)
+    y = build.add(Clamp, x, (1, 4))
+    assert f"has the activation {x!r} of type {dtype}, supported is int8" in refusal(build, y)
+
+
+def constant(build, values):
+    name = build.tensor(values.shape)
+    build.operators.append(Constant(f"constant{len(build.operators)}", (), name, value=values))
+    return name
+
+
+def plus(build, a, b):
+    target = build.tensor(np.broadcast_shapes(build.tensors[a].shape, build.tensors[b].shape))
+    build.operators.append(Add(f"add{len(build.operators)}", (a, b), target))
+    return target
+
+
+def test_a_constant_is_no_layer_where_its_reader_holds_it(build):
+    c = constant(build, np.arange(5, dtype=np.int8))
+    (layer,) = lowered(build, plus(build, build.input((1, 3, 3, 5)), c), config=DEPTHWISE)
+    assert layer.op == "add"
+    assert layer.operands == 1
+
+
+def test_a_constant_of_many_values_is_for_the_host(build):
+    c = constant(build, build.random.integers(-128, 128, (1, 30, 20), dtype=np.int8))
+    y = plus(build, build.input((1, 30, 20)), c)
+    graph = build.graph(y)
+    sentence = "has more values than the layers of 'add1' hold, so that the host sends them"
+    with pytest.raises(UserError) as error:
+        lower_operator(graph.operators[0], graph, DEPTHWISE)
+    assert str(error.value) == sentence
+    assert lower_operator(graph.operators[0], graph, DEPTHWISE.replace(parameter_channels=600)) == []
+    # It is an input of the device then, and the sum one of two tensors.
+    (layer,) = lower_operator(graph.operators[1], graph, DEPTHWISE)
+    assert layer.sources == graph.operators[1].inputs
+
+
+def test_a_constant_that_is_an_output_is_for_the_host(build):
+    c = constant(build, np.zeros((1, 3), np.int8))
+    graph = build.graph(plus(build, build.input((1, 3)), c), c)
+    with pytest.raises(UserError, match="is an output that is known beforehand"):
+        lower_operator(graph.operators[0], graph, DEPTHWISE)
+
+
+@pytest.mark.parametrize("end", ["input", "output"])
+def test_what_lies_between_two_layers_has_a_name_of_its_own(build, end):
+    """Operators and tensors may have any names."""
+    names = {"input": build.input((1, 9, 9, 8))}
+    names["output"] = build.conv(names["input"], 16, (3, 3), groups=8)
+    old, names[end] = names[end], "a.copies"
+    build.tensors["a.copies"] = replace(build.tensors.pop(old), name="a.copies")
+    build.operators[0] = replace(build.operators[0], name="a", inputs=(names["input"],), output=names["output"])
+    build.inputs[0] = names["input"]
+    copy, layer = lowered(build, names["output"], config=DEPTHWISE)
+    assert (copy.sources, copy.target) == ((names["input"],), "a'.copies")
+    assert (layer.sources, layer.target) == (("a'.copies",), names["output"])

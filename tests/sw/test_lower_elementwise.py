@@ -1,11 +1,10 @@
 """Elementwise operators as layers."""
 
-import numpy as np
 import pytest
 from weft.rtl.config import Config
 from weft.sw.errors import UserError
-from weft.sw.graph import TFLITE, Add, Clamp, Lookup, Tensor
-from weft.sw.lower_elementwise import clamp, copies, lookup, passing, same_scale, total
+from weft.sw.graph import Clamp, Tensor
+from weft.sw.lower_elementwise import TALLEST, clamp, copies, flat, need_tables, passing, same_scale, tall
 
 CONFIG = Config(rows=4, cols=4, tables=True)
 A = Tensor("a", (1, 4, 6, 3), "int8", 0.1, 3)
@@ -14,7 +13,12 @@ B = Tensor("b", (1, 4, 6, 3), "int8", 0.2, -5)
 
 def test_passing_values_is_what_it_says():
     assert passing("x", "copy", "a", "b", (2, 3), 5).passes_values
-    assert copies("x", A, 1).source != A.name or copies("x", A, 1).operands == 1
+
+
+def test_copies_lie_behind_each_other():
+    layer = copies("y", "x", (2, 3), 5, 2)
+    assert (layer.source, layer.target, layer.input_channels, layer.output_channels) == ("x", "y", 5, 10)
+    assert (layer.groups, layer.weights.shape) == (5, (10, 1, 1, 1))
 
 
 def test_a_change_of_scale_is_refused():
@@ -31,18 +35,25 @@ def test_a_clamp_limits_what_it_passes():
     assert layer.passes_values
 
 
-def test_a_function_of_one_value_is_a_result_table():
-    table = np.arange(127, -129, -1).astype(np.int8)
-    (layer,) = lookup(Lookup("not", ("a",), "y", table=table), A, Tensor("y", A.shape, "int8", 0.1, 3), CONFIG)
-    np.testing.assert_array_equal(layer.result_table, table)
+def test_without_tables_there_is_a_sentence():
+    need_tables(CONFIG)
+    with pytest.raises(UserError, match=r"takes look-up tables, .* does not have \(tables = false\)"):
+        need_tables(CONFIG.replace(tables=False))
 
 
-def test_a_sum_has_two_sources_and_their_tables():
-    (layer,) = total(Add("add", ("a", "b"), "y", rounding=TFLITE), A, B, Tensor("y", A.shape, "int8", 0.3, 0), CONFIG)
-    assert layer.operands == 2
-    assert layer.sum_tables.shape == (2, 256)
+@pytest.mark.parametrize(
+    "pixels, image", [(1, (1, 1)), (30, (30, 1)), (2 * TALLEST, (TALLEST, 2)), (32771, (1, 32771))]
+)
+def test_pixels_stand_on_top_of_each_other(pixels, image):
+    """32,771 is a prime, so that it has to be one row."""
+    assert tall(pixels) == image
 
 
-def test_without_tables_a_sum_is_refused():
-    with pytest.raises(UserError, match="tables"):
-        total(Add("add", ("a", "b"), "y", rounding=TFLITE), A, B, B, CONFIG.replace(tables=False))
+@pytest.mark.parametrize(
+    "size, period, most, channels", [(6000, 1, 0, 4), (6000, 3, 0, 12), (6000, 3, 9, 3), (60, 20, 10, 20)]
+)
+def test_values_as_an_image_of_few_passes(size, period, most, channels):
+    """On four columns."""
+    (height, width), found = flat(size, CONFIG, period, most)
+    assert found == channels
+    assert height * width * channels == size

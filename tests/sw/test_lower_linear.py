@@ -6,13 +6,13 @@ from weft.rtl.config import Config
 from weft.sim import golden
 from weft.sw.errors import UserError
 from weft.sw.graph import ONNX, TFLITE, Conv2D, FullyConnected, Tensor
-from weft.sw.lower_linear import conv, fold_zero_point, fully_connected, image_of
+from weft.sw.lower_linear import conv, convolution, fold_zero_point, fully_connected
 
 SOURCE = Tensor("x", (1, 5, 6, 2), "int8", 0.1, 3)
 TARGET = Tensor("y", (1, 5, 6, 4), "int8", 0.2, -1)
 
 
-def convolution(scale=0.01, rounding=ONNX):
+def operator_of(scale=0.01, rounding=ONNX):
     random = np.random.default_rng(0)
     return Conv2D(
         "conv", ("x",), "y",
@@ -22,21 +22,17 @@ def convolution(scale=0.01, rounding=ONNX):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("shape, expected", [((1, 5, 6, 2), ((5, 6), 2)), ((4, 7), ((1, 4), 7)), ((1, 7), ((1, 1), 7))])
-def test_rows_of_features_are_pixels(shape, expected):
-    assert image_of(Tensor("x", shape, "int8")) == expected
-
-
 @pytest.mark.parametrize("zero_point", [-128, 0, 7])
 def test_the_zero_point_folds_into_the_bias(zero_point):
-    operator = convolution()
+    operator = operator_of()
     expected = golden.fold_zero_point(operator.bias, operator.weights, zero_point)
     np.testing.assert_array_equal(fold_zero_point(operator.bias, operator.weights, zero_point), expected)
 
 
 @pytest.mark.parametrize("rounding", [ONNX, TFLITE])
 def test_a_convolution_is_one_layer(rounding):
-    (layer,) = conv(convolution(rounding=rounding), SOURCE, TARGET, Config())
+    (layer,) = conv(operator_of(rounding=rounding), SOURCE, TARGET, Config())
+    assert layer.name == convolution(operator_of(), SOURCE, TARGET).name
     assert layer.macs == 5 * 6 * 4 * 3 * 3 * 2
     assert layer.padding_value == SOURCE.zero_point
     real = layer.multiplier * 2.0 ** (layer.shift - 31.0)
@@ -56,4 +52,4 @@ def test_a_product_has_one_pixel():
 
 def test_a_scale_that_lifts_sums_too_far_is_refused():
     with pytest.raises(UserError, match="has scales that lift sums above 32 bits before they are limited"):
-        conv(convolution(scale=1e6), SOURCE, TARGET, Config())
+        conv(operator_of(scale=1e6), SOURCE, TARGET, Config())

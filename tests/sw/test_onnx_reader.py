@@ -7,7 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from weft.sw.errors import UserError
-from weft.sw.graph import Conv2D, FullyConnected, Graph, MaxPool2D
+from weft.sw.graph import Conv2D, Dequantize, FullyConnected, Graph, MaxPool2D, OnnxNode
+from weft.sw.onnx_operators import OPERATORS
 from weft.sw.onnx_reader import read_onnx
 
 from tests.sw.networks import evaluate
@@ -73,22 +74,93 @@ def test_names_of_inputs_and_outputs_stay():
     assert (graph.inputs, graph.outputs) == (("x",), (y,))
 
 
-@pytest.mark.parametrize("shape", [(2, 1, 4, 4), (1, 1, "h", 4), (1, 1, 0, 4)])
-def test_inputs_need_a_batch_of_one_and_sizes(shape):
+@pytest.mark.parametrize("shape", [(1, 1, "h", 4), (1, 1, 0, 4), (1, 1 << 20, 1 << 20, 4)])
+def test_inputs_need_known_sizes(shape):
     m = Model(8)
     m.inputs.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, shape))
     m.output(m.pair(m.node("Relu", [m.pair("x")])))
-    with pytest.raises(UserError, match="the input 'x' must have a batch of 1 and known sizes, not \\("):
+    with pytest.raises(UserError, match=r"the input 'x' must have known sizes and up to 268435456 elements, not \("):
         read_onnx(m.make(check=False))
 
 
-def test_an_output_without_quantization_is_refused():
+def test_inputs_have_types_of_the_host():
     m = Model(8)
-    m.output(m.node("Conv", [m.pair(m.input((1, 1, 4, 5))), m.weights((3, 1, 3, 3))]))
+    m.output(m.node("Identity", [m.input((1, 4), TensorProto.STRING)]), TensorProto.STRING)
     with pytest.raises(
-        UserError, match=r"the output 'v\d+' is the unquantized result of Conv 'conv_\d+', expected a Quan"
+        UserError, match="the input 'x' must have one of the types float32, int8, uint8, int16, uint16, "
     ):
         read_onnx(m.make())
+
+
+def test_an_input_of_several_rows_is_one_sample():
+    m = Model(8)
+    m.output(m.pair(m.node("MatMul", [m.pair(m.input((3, 8))), m.weights((8, 5), axis=1)]), 0.02))
+    model, x = m.make(), np.random.default_rng(0).uniform(-5, 5, (3, 8)).astype(np.float32)
+    graph = read_onnx(model)
+    assert [graph.tensors[name].shape for name in (*graph.inputs, *graph.outputs)] == [(1, 3, 8), (1, 3, 5)]
+    np.testing.assert_array_equal(evaluate(graph, x[None])[0][0], run_onnxruntime(model, x)[0])
+
+
+def test_an_output_without_quantization_is_the_hosts():
+    m = Model(8)
+    m.output(m.node("Conv", [m.pair(m.input((1, 1, 4, 5))), m.weights((3, 1, 3, 3))]))
+    model, x = m.make(), np.random.default_rng(0).uniform(-5, 5, (1, 1, 4, 5)).astype(np.float32)
+    graph = read_onnx(model)
+    np.testing.assert_allclose(evaluate(graph, x)[0], run_onnxruntime(model, x)[0], rtol=1e-5, atol=1e-6)
+    (node,) = (one for one in graph.operators if isinstance(one, OnnxNode))
+    assert node.reason == "makes real numbers that are not quantized"
+
+
+def test_several_inputs_and_outputs():
+    m = Model(8)
+    a, b = (m.pair(m.input((1, 2, 4, 4), name=name), 0.05) for name in "ab")
+    y = m.pair(m.node("Add", [a, b]), 0.0971)
+    m.output(y)
+    m.output(m.pair(m.node("Relu", [y]), 0.0971))
+    model = m.make()
+    arrays = [np.random.default_rng(seed).uniform(-5, 5, (1, 2, 4, 4)).astype(np.float32) for seed in range(2)]
+    graph = read_onnx(model)
+    assert len(graph.outputs) == 2
+    for found, wanted in zip(evaluate(graph, *arrays), run_onnxruntime(model, *arrays), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_graph_inside_a_node_is_refused():
+    m = Model(8)
+    x = m.input((1, 4))
+    body = helper.make_graph(
+        [helper.make_node("Identity", [x], ["z"])],
+        "body",
+        [],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, (1, 4))],
+    )
+    m.output(m.node("If", [m.constant(np.array(True))], then_branch=body, else_branch=body))
+    assert "has a graph inside (control flow), which is not supported" in sentence(m.make(check=False))
+
+
+def test_huge_activations_are_refused():
+    m = Model(8)
+    y = m.node("Pad", [m.pair(m.input((1, 2, 4, 4))), m.constant(np.array([0, 0, 0, 0, 0, 0, 1 << 20, 1 << 20]))])
+    m.output(m.pair(y))
+    assert "has the shape (1, 1048580, 1048580, 2), supported are up to 268435456 elements" in sentence(m.make())
+
+
+def test_what_no_check_foresaw_is_a_sentence(monkeypatch):
+    monkeypatch.setitem(OPERATORS, "Relu", lambda node: [][0])
+    m = Model(8)
+    m.output(m.pair(m.node("Relu", [m.pair(m.input((1, 4)))])))
+    assert sentence(m.make()).endswith("does not suit its inputs")
+
+
+def test_what_is_read_twice_is_made_once():
+    """A value that the host reads as well crosses over once."""
+    m = Model(8)
+    y = m.pair(m.node("Conv", [m.pair(m.input((1, 2, 4, 5))), m.weights((3, 2, 3, 3))]), 0.02)
+    for operator in ("Softmax", "LogSoftmax"):
+        m.output(m.node(operator, [y], axis=1))
+    m.output(y)
+    graph = read_onnx(m.make())
+    assert sum(isinstance(one, Dequantize) for one in graph.operators) == 1
 
 
 def test_an_output_that_is_constant_is_refused():

@@ -11,11 +11,10 @@ from weft.sw.errors import UserError
 from weft.sw.graph import MaxPool2D
 from weft.sw.lower import lower
 from weft.sw.onnx_reader import read_onnx
-from weft.sw.passes import simplify
 from weft.sw.planning import plan
 from weft.sw.tiling import pass_cycles, portions_of, shape_of
 
-from tests.sw.networks import Builder
+from tests.sw.networks import Builder, device_part
 
 LENET = Path(__file__).parents[2] / "sw" / "models" / "lenet5.onnx"
 TWO_LANES = SMALL.replace(lanes=2)
@@ -29,7 +28,7 @@ BOUNDS = {
 
 @pytest.fixture(scope="module")
 def lenet():
-    graph = simplify(read_onnx(LENET))
+    graph = device_part(read_onnx(LENET))
     return graph, split(graph)
 
 

@@ -1,14 +1,24 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 from weft.rtl.registers import Activity, Unit
 from weft.sw.graph import Conv2D, FullyConnected, Graph, Reshape, Tensor
-from weft.sw.report import graph_rows, program_rows, table, to_json, total_cycles, utilization, write_report
-from weft.sw.transport import RunReport, Trace
+from weft.sw.report import (
+    graph_rows,
+    network_rows,
+    program_rows,
+    table,
+    to_json,
+    total_cycles,
+    utilization,
+    write_report,
+)
+from weft.sw.transport import RunReport, Trace, total_report
 
-from tests.sw.programs import CONFIG, program
+from tests.sw.programs import CONFIG, network, program
 
 COMPLETED = {
     0: {Unit.LOAD: 30},
@@ -55,6 +65,17 @@ def test_stalls_are_named_by_unit_and_cause_and_transfers_belong_to_the_layer_in
         {"array_wait_drain": 3},
         {"store_wait_drain": 40, "store_wait_memory": 2},
     ]
+
+
+def test_the_rows_of_several_programs_stand_behind_each_other():
+    first, second = program(), program(inputs=program().outputs, outputs=(replace(program().outputs[0], name="z"),))
+    tensors = network().tensors | {"z": replace(network().tensors["y"], name="z")}
+    both = network(first, second, tensors=tensors, outputs=("z",))
+    took = total_report([report(), report(cycles=(200,))])
+    rows = network_rows(both, took)
+    assert rows == [*program_rows(first, report()), *program_rows(second, report(cycles=(200,)))]
+    assert sum(row.cycles for row in rows) == total_cycles(took) == 380
+    assert network_rows(network(), report()) == program_rows(program(), report())
 
 
 def test_a_layer_that_ends_before_the_one_before_it_takes_no_cycles():

@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
+from weft.gen.presets import load_config
+from weft.sim.transports import MachineTransport
+from weft.sw.driver import Device
 from weft.sw.errors import UserError
-from weft.sw.graph import TFLITE, TFLITE32, Reshape, TransposeConv2D
+from weft.sw.graph import TFLITE, TFLITE32, Conv2D, Reshape, TransposeConv2D
+from weft.sw.model_compiler import compile_model
 from weft.sw.multiplier import combined_scales
+from weft.sw.program import Program
 from weft.sw.tflite_reader import read_tflite
 
+from tests.sw.networks import evaluate
 from tests.sw.tflite_cases import CASES
 from tests.sw.tflite_models import Model
 
@@ -108,12 +114,24 @@ class Broken:
         return str(error.value)[len(f"m: {code} 0 ") :]
 
 
-def test_weights_of_nine_bits_are_refused():
-    b = Broken(np.uint8)
-    value = np.arange(0, 252, 42, dtype=np.uint8).reshape(3, 1, 1, 2)
-    assert b.sentence(b.weights(zero=60, value=value)) == (
-        "has weights of zero point 60, as int8 -68, which reach from -60 to 150 about it, supported is -128 to 127"
-    )
+@pytest.mark.parametrize("name, copies", [("conv wide weights", 2), ("conv weights without zero", 3)])
+def test_weights_of_nine_bits_read_their_input_several_times(name, copies):
+    """255 is no sum of two int8."""
+    graph = read(f"{name} uint8")
+    repeated, conv = (one for one in graph.operators if isinstance(one, Conv2D))
+    assert conv.weights.shape == (3, 3, 2, 3 * copies)
+    assert graph.tensors[repeated.output].shape == (1, 5, 4, 3 * copies)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if "wide weights" in name])
+def test_wide_weights_on_the_machine(name):
+    case, config = CASES[name](), load_config(preset="small")
+    graph = read_tflite(case.model, name)
+    inputs = [array.reshape(len(array), *graph.tensors[graph.inputs[0]].shape[1:]) for array in case.inputs]
+    network = compile_model(graph, config)
+    assert any(isinstance(stage, Program) for stage in network.stages)
+    found = Device(MachineTransport(config)).run(network, inputs).outputs[graph.outputs[0]]
+    np.testing.assert_array_equal(found, evaluate(graph, *inputs)[0])
 
 
 def test_int8_weights_may_have_a_zero_point_too():

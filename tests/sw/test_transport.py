@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from weft.rtl.isa import Opcode, assemble, instruction
 from weft.rtl.registers import Activity, ErrorCause, Status, Unit
-from weft.sw.transport import Job, diagnose, units_text
+from weft.sw.transport import Job, RunReport, diagnose, total_report, units_text
 
 JOB = Job(0x40, (0, 0, 0, 0), runs=3, cycle_limit=500)
 
@@ -75,3 +75,16 @@ def test_every_activity_has_words():
         assert ("the drain unit is idle" in text) == (activity is Activity.IDLE)
         assert "undefined" not in text
     assert "the store unit is in the undefined state 15" in units_text(0xF000)
+
+
+def test_programs_that_follow_each_other_add_up():
+    one = RunReport(np.array([3, 4]), None, {"CYCLES": 4, "LOAD_BUSY": 1})
+    two = RunReport(np.array([30, 40]), None, {"CYCLES": 40, "LOAD_BUSY": 2})
+    total = total_report([one, two])
+    assert total.cycles.tolist() == [33, 44]
+    assert total.counters == {"CYCLES": 44, "LOAD_BUSY": 3}
+    assert total.parts == (one, two)
+    assert total.trace is None
+    assert total_report([one]) is one
+    assert total_report([RunReport(), RunReport()]).cycles is None
+    assert total_report([]) == RunReport()

@@ -60,14 +60,15 @@ class Maker:
                 arrays.append(self.values((samples, *tensor.shape)))
         return Case(model, arrays)
 
-    def weights(self, shape, axis, source, count, per_channel=True, zero_point=None):
-        """Weights and bias of `count` outputs, and an output scale that spreads the sums over 8 bits."""
+    def weights(self, shape, axis, source, count, per_channel=True, zero_point=None, wide=False):
+        """Weights and bias of `count` outputs, and an output scale that spreads the sums over 8 bits; if they are
+        `wide`, they need nine bits about their zero point."""
         m = self.model
         per_channel = per_channel and self.dtype == np.int8
         scale = np.array([self.scale(-10, -7) for _ in range(count if per_channel else 1)])
         if zero_point is None:
             zero_point = 128 if self.dtype == np.uint8 else 0
-        margin = abs(zero_point - 128) if self.dtype == np.uint8 else 0
+        margin = abs(zero_point - 128) if self.dtype == np.uint8 and not wide else 0
         values = self.values(shape, margin, 256 - margin)
         weights = m.constant(values, scale, zero_point, axis=axis)
         units = self.scale_of(source) * scale

@@ -35,12 +35,16 @@ case("conv 10x4 stride 2", size=(13, 10, 1), kernel=(10, 4), outputs=5, stride=(
 case("conv dilation", size=(9, 8, 2), kernel=(3, 2), outputs=3, dilation=(2, 3), activation=RELU_N1_TO_1)(_conv)
 case("conv groups", size=(4, 4, 6), kernel=(2, 2), outputs=9, groups=3)(_conv)
 case("conv weight zero point", signed=False, size=(4, 4, 3), kernel=(2, 2), outputs=3, zero_point=121)(_conv)
+case("conv wide weights", signed=False, size=(5, 4, 3), kernel=(3, 2), outputs=3, zero_point=151, wide=True)(_conv)
+case("conv weights without zero", signed=False, size=(5, 4, 3), kernel=(3, 2), outputs=3, zero_point=0, wide=True)(
+    _conv
+)
 
 
-def _depthwise(m, size, kernel, multiplier, stride=(1, 1), padding=SAME, dilation=(1, 1), activation=NONE):
+def _depthwise(m, size, kernel, multiplier, stride=(1, 1), padding=SAME, dilation=(1, 1), activation=NONE, **weights):
     x = m.tensor((1, *size))
     outputs = size[2] * multiplier
-    w, b, scale = m.weights((1, *kernel, outputs), 3, x, outputs)
+    w, b, scale = m.weights((1, *kernel, outputs), 3, x, outputs, **weights)
     spans = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     out = [-(-(size[i] - (spans[i] - 1 if padding == VALID else 0)) // stride[i]) for i in range(2)]
     y = m.tensor((1, *out, outputs), scale)
@@ -63,12 +67,15 @@ def _depthwise(m, size, kernel, multiplier, stride=(1, 1), padding=SAME, dilatio
 case("depthwise 3x3", size=(5, 6, 4), kernel=(3, 3), multiplier=1, activation=RELU6, unsigned=True)(_depthwise)
 case("depthwise multiplier", size=(7, 6, 1), kernel=(4, 3), multiplier=8, stride=(2, 2))(_depthwise)
 case("depthwise 2 x 3", size=(7, 6, 2), kernel=(2, 3), multiplier=3, padding=VALID, unsigned=True)(_depthwise)
+case("depthwise wide weights", signed=False, size=(5, 6, 3), kernel=(3, 2), multiplier=2, zero_point=90, wide=True)(
+    _depthwise
+)
 case("depthwise dilation", size=(8, 8, 3), kernel=(3, 3), multiplier=1, dilation=(2, 2), activation=RELU)(_depthwise)
 
 
-def _fully_connected(m, shape, outputs, per_channel=False, bias=True, keep=False, activation=NONE):
+def _fully_connected(m, shape, outputs, per_channel=False, bias=True, keep=False, activation=NONE, **weights):
     x = m.tensor(shape)
-    w, b, scale = m.weights((outputs, shape[-1]), 0, x, outputs, per_channel=per_channel)
+    w, b, scale = m.weights((outputs, shape[-1]), 0, x, outputs, per_channel=per_channel, **weights)
     y = m.tensor((*shape[:-1], outputs) if keep else (int(np.prod(shape[:-1])), outputs), scale)
     m.model.add(
         "FULLY_CONNECTED",
@@ -85,6 +92,9 @@ def _fully_connected(m, shape, outputs, per_channel=False, bias=True, keep=False
 case("fully connected", shape=(1, 37), outputs=11, activation=RELU, unsigned=True)(_fully_connected)
 case("fully connected per channel", shape=(1, 20), outputs=9, per_channel=True)(_fully_connected)
 case("fully connected without bias", shape=(1, 20), outputs=9, bias=False)(_fully_connected)
+case("fully connected wide weights", signed=False, shape=(3, 20), outputs=9, zero_point=203, wide=True)(
+    _fully_connected
+)
 case("fully connected rows", shape=(1, 5, 12), outputs=6)(_fully_connected)
 case("fully connected rows kept", shape=(1, 5, 12), outputs=6, keep=True, unsigned=True)(_fully_connected)
 
@@ -110,9 +120,9 @@ def _float32_product(m):
     return m.case([x], [y], samples=1)
 
 
-def _transpose_conv(m, size, kernel, outputs, out, stride, padding=SAME, bias=True, per_channel=True):
+def _transpose_conv(m, size, kernel, outputs, out, stride, padding=SAME, bias=True, per_channel=True, **weights):
     x = m.tensor((1, *size))
-    w, b, scale = m.weights((outputs, *kernel, size[2]), 0, x, outputs, per_channel=per_channel)
+    w, b, scale = m.weights((outputs, *kernel, size[2]), 0, x, outputs, per_channel=per_channel, **weights)
     y = m.tensor((1, *out, outputs), scale)
     shape = m.model.constant(np.array((1, *out, outputs), np.int32))
     m.model.add(
@@ -131,6 +141,10 @@ def _transpose_conv(m, size, kernel, outputs, out, stride, padding=SAME, bias=Tr
 case("transpose conv", size=(4, 5, 3), kernel=(3, 3), outputs=4, out=(8, 10), stride=(2, 2), unsigned=True)(
     _transpose_conv
 )
+WIDE = {"zero_point": 100, "wide": True}
+case(
+    "transpose conv wide weights", False, size=(4, 5, 3), kernel=(3, 3), outputs=4, out=(8, 10), stride=(2, 2), **WIDE
+)(_transpose_conv)
 case("transpose conv valid", size=(3, 4, 2), kernel=(2, 4), outputs=3, out=(6, 13), stride=(2, 3), padding=VALID)(
     _transpose_conv
 )

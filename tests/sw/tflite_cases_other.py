@@ -266,3 +266,64 @@ def _rows(m):
     x, y = m.tensor((5, 12)), m.tensor((5, 12), 1 / 128, m.low + 128)
     m.model.add("TANH", [x], y)
     return m.case([x], [y])
+
+
+def _lstm(m, size=(6, 5), cells=7, outputs=None, coupled=False, time_major=False, clips=(0.0, 0.0), exponent=-11):
+    """(steps, inputs) = `size`; with a projection if there are `outputs`."""
+    model, projected = m.model, outputs is not None
+    steps, inputs = size
+    outputs = outputs if projected else cells
+    x = m.tensor((steps, 1, inputs) if time_major else (1, steps, inputs), 1 / 64)
+    y = m.tensor((steps, 1, outputs) if time_major else (1, steps, outputs), 1 / 96, m.zero())
+    level = model.tensors[y]
+
+    def matrix(rows, columns):
+        scale = m.scale(-7, -6)
+        return model.constant(m.random.integers(-127, 128, (rows, columns)).astype(np.int8), scale), scale
+
+    gates = [None if coupled and gate == 0 else matrix(cells, inputs) for gate in range(4)]
+    recurrent = [None if coupled and gate == 0 else matrix(cells, outputs) for gate in range(4)]
+    biases = [
+        gate and model.constant(m.random.integers(-3000, 3000, cells).astype(np.int32), gate[1] / 64) for gate in gates
+    ]
+    names = [gate[0] if gate else -1 for gate in (*gates, *recurrent)]
+    hidden = (1 / 128, 5) if projected else (level.scale[0], level.zero_point[0])
+    projection = [-1, -1]
+    if projected:
+        weights, scale = matrix(outputs, cells)
+        projection = [weights, model.constant(m.random.integers(-900, 900, outputs).astype(np.int32), scale / 128)]
+    states = [
+        model.variable((1, outputs), level.scale[0], level.zero_point[0]),
+        model.variable((1, cells), 2.0**exponent, dtype=np.int16),
+    ]
+    between = [model.tensor((1, 1), 2.0**-12, dtype=np.int16) for _ in range(4)] + [model.tensor((1, 1), *hidden)]
+    model.add(
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        [
+            x,
+            *names,
+            -1,
+            -1,
+            -1,
+            *(bias if bias is not None else -1 for bias in biases),
+            *projection,
+            *states,
+            *[-1] * 4,
+        ],
+        y,
+        "UnidirectionalSequenceLSTMOptions",
+        intermediates=between,
+        FusedActivationFunction=4,
+        CellClip=clips[0],
+        ProjClip=clips[1],
+        TimeMajor=time_major,
+    )
+    return m.case([x], [y], samples=4)
+
+
+case("LSTM")(_lstm)
+case("LSTM long", size=(30, 12), cells=16, exponent=-12)(_lstm)
+case("LSTM steps first", time_major=True, exponent=-10)(_lstm)
+case("LSTM coupled gates", coupled=True, cells=9)(_lstm)
+case("LSTM projection", outputs=4, cells=9)(_lstm)
+case("LSTM clipped", outputs=4, clips=(0.5, 0.3))(_lstm)

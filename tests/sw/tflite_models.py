@@ -27,6 +27,7 @@ class _Tensor:
     zero_point: list[int]
     axis: int
     buffer: int
+    variable: bool = False
 
 
 @dataclass
@@ -36,6 +37,7 @@ class _Operator:
     outputs: list[int]
     options: str
     values: dict[str, Any]
+    intermediates: list[int]
 
 
 @dataclass
@@ -66,7 +68,13 @@ class Model:
         self.tensors[index].buffer = len(self.buffers) - 1
         return index
 
-    def add(self, code, inputs, outputs, options="", version=1, **values):
+    def variable(self, *shape_and_level, **values):
+        """A tensor that keeps its value."""
+        index = self.tensor(*shape_and_level, **values)
+        self.tensors[index].variable = True
+        return index
+
+    def add(self, code, inputs, outputs, options="", version=1, intermediates=(), **values):
         """An operator by the schema's name, `CONV_2D`, with a table of options by its name, `Conv2DOptions`; tensors
         by number, one output may stand for a list."""
         custom = "" if hasattr(tflite.BuiltinOperator, code) else code
@@ -75,7 +83,9 @@ class Model:
         if entry not in self.codes:
             self.codes.append(entry)
         outputs = [outputs] if isinstance(outputs, int) else list(outputs)
-        self.operators.append(_Operator(self.codes.index(entry), list(inputs), outputs, options, values))
+        self.operators.append(
+            _Operator(self.codes.index(entry), list(inputs), outputs, options, values, list(intermediates))
+        )
         return outputs[0]
 
     def make(self, inputs, outputs) -> bytes:
@@ -155,6 +165,8 @@ class Model:
         tflite.TensorAddShape(b, shape)
         tflite.TensorAddType(b, tensor.kind)
         tflite.TensorAddBuffer(b, tensor.buffer)
+        if tensor.variable:
+            tflite.TensorAddIsVariable(b, True)
         if quantization is not None:
             tflite.TensorAddQuantization(b, quantization)
         return tflite.TensorEnd(b)
@@ -172,10 +184,13 @@ class Model:
                 getattr(tflite, f"{operator.options}Add{name}")(b, value)
             options = getattr(tflite, f"{operator.options}End")(b)
         inputs, outputs = (b.CreateNumpyVector(np.array(v, np.int32)) for v in (operator.inputs, operator.outputs))
+        between = b.CreateNumpyVector(np.array(operator.intermediates, np.int32)) if operator.intermediates else None
         tflite.OperatorStart(b)
         tflite.OperatorAddOpcodeIndex(b, operator.code)
         tflite.OperatorAddInputs(b, inputs)
         tflite.OperatorAddOutputs(b, outputs)
+        if between is not None:
+            tflite.OperatorAddIntermediates(b, between)
         if options is not None:
             tflite.OperatorAddBuiltinOptionsType(b, getattr(tflite.BuiltinOptions, operator.options))
             tflite.OperatorAddBuiltinOptions(b, options)

@@ -29,6 +29,7 @@ def answers(case):
     interpreter.allocate_tensors()
     results = []
     for sample in zip(*case.inputs, strict=True):
+        interpreter.reset_all_variables()
         for entry, array in zip(interpreter.get_input_details(), sample, strict=True):
             interpreter.set_tensor(entry["index"], array)
         interpreter.invoke()

@@ -20,7 +20,7 @@ from .streaming import Key, WeightStream
 from .tile_code import columns_of, conv_fields, drain_fields, tiles_of
 from .tiling import LONGEST_LOAD, Plan, Shape, Tile, bytes_finished, bytes_needed, parts_of, shape_of
 
-INPUT_PIECES = 4
+INPUT_PIECES = 24
 """An input is loaded in up to this many pieces, so that the first tile need not wait for all of it."""
 
 LOAD_WORDS = 2048

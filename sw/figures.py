@@ -33,6 +33,22 @@ def layer_bar(row: Row, config: Config) -> int:
     return LAYER_PERCENT * (row.passes or 0) // 100 + int(config.rows + config.cols) + LAYER_CYCLES
 
 
+def layers_json(rows: Sequence[Row], config: Config) -> list[dict[str, Any]]:
+    """Layers as JSON has them."""
+    return [
+        {
+            "name": row.name,
+            "op": row.op,
+            "macs": row.macs,
+            "passes": row.passes,
+            "cycles": row.cycles,
+            "bar": None if row.passes is None else layer_bar(row, config),
+            "predicted_cycles": row.predicted,
+        }
+        for row in rows
+    ]
+
+
 @dataclass(frozen=True)
 class Network:
     """LeNet-5 on one preset; `rows` as in weft.sw.report."""
@@ -68,18 +84,6 @@ class Network:
 
     def as_json(self) -> dict[str, Any]:
         """All figures, as JSON has them."""
-        layers = [
-            {
-                "name": row.name,
-                "op": row.op,
-                "macs": row.macs,
-                "passes": row.passes,
-                "cycles": row.cycles,
-                "bar": None if row.passes is None else self.bar(row),
-                "predicted_cycles": row.predicted,
-            }
-            for row in self.rows
-        ]
         macs = sum(row.macs for row in self.rows)
         return {
             "preset": self.preset,
@@ -89,7 +93,7 @@ class Network:
             "passes": self.passes,
             "cycles": self.cycles,
             "utilization": utilization(macs, self.cycles, self.config),
-            "layers": layers,
+            "layers": layers_json(self.rows, self.config),
         }
 
 

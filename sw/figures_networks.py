@@ -6,7 +6,7 @@ from typing import Any
 
 from weft.rtl.config import Config
 
-from .figures import PREDICTION_CYCLES, PREDICTION_SHARE, Sheet, layer_bar
+from .figures import PREDICTION_CYCLES, PREDICTION_SHARE, Sheet, layer_bar, layers_json
 from .report import REST, Row, utilization
 
 
@@ -85,18 +85,6 @@ class Measured:
 
     def as_json(self) -> dict[str, Any]:
         """All figures, as JSON has them."""
-        layers = [
-            {
-                "name": row.name,
-                "op": row.op,
-                "macs": row.macs,
-                "passes": row.passes,
-                "cycles": row.cycles,
-                "bar": layer_bar(row, self.config),
-                "predicted_cycles": row.predicted,
-            }
-            for row in self.layers
-        ]
         return {
             "network": self.title,
             "rows": self.config.rows,
@@ -104,7 +92,7 @@ class Measured:
             "lanes": self.config.lanes,
             "bound": self.bound,
             "cycles": self.cycles,
-            "layers": layers,
+            "layers": layers_json(self.layers, self.config),
         }
 
 

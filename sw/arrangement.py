@@ -2,7 +2,7 @@
 behind them, and how long each buffer lives."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from .allocate import Buffer, buffers_of, pack, predecessors
@@ -159,7 +159,7 @@ class _Banding:
         self.outputs = outputs
 
     def arrangement(self) -> Arrangement:
-        """Of the whole flow."""
+        """Of the whole network."""
         flow = self.flow
         for one in self.inputs:
             if one.buffer not in self.choice.spilled:
@@ -250,7 +250,7 @@ class _Banding:
             if name not in self.homes
         ]
         addresses, total = pack(buffers, max(flow.config.memory_bytes, 64))
-        self.memory_before = {name: tuple(others) for name, others in predecessors(buffers, addresses).items()}
+        self.memory_before = predecessors(buffers, addresses)
         for slot in self.slots:
             slot.loads = [_moved(one, addresses) for one in slot.loads]
             slot.stores = [_moved(one, addresses) for one in slot.stores]
@@ -258,6 +258,4 @@ class _Banding:
 
 
 def _moved(move: Move, addresses: Mapping[str, int]) -> Move:
-    if move.tensor not in addresses:
-        return move
-    return Move(move.buffer, move.tensor, move.first, move.bytes, move.base, addresses[move.tensor])
+    return replace(move, offset=addresses.get(move.tensor, move.offset))

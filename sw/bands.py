@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from weft.rtl.config import Config
 
 from .layers import Layer, Pair, Place
@@ -53,7 +55,7 @@ def by_rows(layer: Layer, pitch: int, config: Config) -> Layer:
     )
 
 
-def _spread(values: "np.ndarray", count: int) -> "np.ndarray":
+def _spread(values: NDArray[Any], count: int) -> NDArray[Any]:
     return np.repeat(values[:1], count, axis=0)
 
 

@@ -111,6 +111,11 @@ class Generator:
         self.columns: dict[int, dict[int, NDArray[np.int8]]] = {}
         blocks = [[mapping.block for mapping in self.plans[index].mappings] for index in range(len(arrangement.layers))]
         self.constants = Constants(config, self.schedule, arrangement.layers, blocks, IMAGE)
+        groups: dict[int, set[int]] = defaultdict(set)
+        for slot in arrangement.slots:
+            groups[slot.group].update(self._layers(slot))
+        for group in groups.values():
+            self.constants.check(sorted(group))
         self.stream = WeightStream(config, self.schedule, self._portions(), room, IMAGE, len(self.constants.image))
         self.unwritten: Counter[str] = Counter()
         for piece, plan in zip(arrangement.pieces, course.plans, strict=True):

@@ -10,7 +10,7 @@ from .allocate import buffers_of, pack, place
 from .arrangement import Arrangement, Transfer, banded, crowded, resident
 from .band_plans import plan_bands
 from .bands import by_rows, row_bytes, subsampled
-from .boundary import Boundary, split
+from .boundary import split
 from .codegen import Code, generate, setup_program
 from .dataflow import Dataflow
 from .estimate import USUAL_MEMORY, Memory
@@ -46,29 +46,35 @@ def compile_graph(graph: Graph, config: Config, memory: Memory = USUAL_MEMORY) -
     graph = simplify(graph)
     boundary = split(graph)
     layers = lower(graph, boundary, config)
-    arrangement, course = _arranged(graph, boundary, layers, config, memory)
+    inputs, outputs = (_transfers(graph, names) for names in (boundary.inputs, boundary.outputs))
+    arrangement, course = _arranged(graph, layers, inputs, outputs, config, memory)
     addresses = place(arrangement.buffers, config)
     code = generate(arrangement, course, addresses, config)
-    return _package(graph, boundary, arrangement, course, code, config, memory)
+    return _package(graph, inputs, outputs, arrangement, course, code, config, memory)
 
 
 def _arranged(
-    graph: Graph, boundary: Boundary, layers: tuple[Layer, ...], config: Config, memory: Memory
+    graph: Graph,
+    layers: tuple[Layer, ...],
+    inputs: tuple[Transfer, ...],
+    outputs: tuple[Transfer, ...],
+    config: Config,
+    memory: Memory,
 ) -> tuple[Arrangement, Course]:
     """Everything on the chip, layer after layer, if it fits; else in bands."""
-    sizes = {name: graph.tensors[name].size for name in boundary.inputs}
+    read, made = (tuple(one.buffer for one in some) for some in (inputs, outputs))
+    sizes = {one.buffer: one.bytes for one in inputs}
     sizes |= {layer.target: layer.target_bytes for layer in layers}
-    inputs, outputs = (_transfers(graph, names) for names in (boundary.inputs, boundary.outputs))
-    buffers = buffers_of(layers, sizes, boundary.inputs, boundary.outputs)
+    buffers = buffers_of(layers, sizes, read, made)
     fits = pack(buffers, config.word_bytes)[1] <= config.scratchpad_bytes
     if fits and len(layers) <= MOST_SEARCHED:
-        groups = groups_of(layers, sizes, boundary.inputs, boundary.outputs, config)
-        return resident(layers, groups, sizes, inputs, outputs), plan(layers, boundary.inputs, config, groups)
+        groups = groups_of(layers, sizes, read, made, config)
+        return resident(layers, groups, sizes, inputs, outputs), plan(layers, read, config, groups)
     layers = tuple(subsampled(layers, config))
     sizes |= {layer.target: layer.target_bytes for layer in layers}
-    pitches = row_bytes(layers, {name: _pitch(graph.tensors[name]) for name in boundary.inputs})
+    pitches = row_bytes(layers, {name: _pitch(graph.tensors[name]) for name in read})
     rows = tuple(by_rows(layer, pitches[layer.target], config) for layer in layers)
-    flow = Dataflow(rows, sizes, boundary.inputs, boundary.outputs, config, memory)
+    flow = Dataflow(rows, sizes, read, made, config, memory)
     arrangement = _in_bands(flow, inputs, outputs)
     return arrangement, plan_bands(arrangement, config)
 
@@ -76,17 +82,19 @@ def _arranged(
 def _in_bands(flow: Dataflow, inputs: tuple[Transfer, ...], outputs: tuple[Transfer, ...]) -> Arrangement:
     """In bands that leave room for the gaps between buffers."""
     config = flow.config
-    room, tight = config.scratchpad_bytes, frozenset[int]()
+    room = config.scratchpad_bytes
+    choice, tight = spill(flow, room), frozenset[int]()
     while True:
-        choice = spill(flow, room)
         arrangement = banded(flow, choice, inputs, outputs, tight)
         missing = pack(arrangement.buffers, config.word_bytes)[1] - config.scratchpad_bytes
         if missing <= 0:
             return arrangement
         groups = {arrangement.slots[slot].group for slot in crowded(arrangement, config.scratchpad_bytes)}
         if groups <= tight:
-            room, tight = room - max(missing, config.scratchpad_bytes // 32), frozenset()
-        tight |= groups
+            room -= max(missing, config.scratchpad_bytes // 32)
+            choice, tight = spill(flow, room), frozenset()
+        else:
+            tight |= groups
 
 
 def _pitch(tensor: Tensor) -> int:
@@ -109,7 +117,8 @@ def _aligned(offset: int) -> int:
 
 def _package(
     graph: Graph,
-    boundary: Boundary,
+    inputs: tuple[Transfer, ...],
+    outputs: tuple[Transfer, ...],
     arrangement: Arrangement,
     course: Course,
     code: Code,
@@ -128,7 +137,6 @@ def _package(
     image = bytearray(run_at + len(run))
     for offset, part in zip([*offsets, setup_at, run_at], [*parts, setup, run], strict=True):
         image[offset : offset + len(part)] = part
-    inputs, outputs = (_transfers(graph, names) for names in (boundary.inputs, boundary.outputs))
     passes: Counter[int] = Counter()
     for piece, planned in zip(arrangement.pieces, course.plans, strict=True):
         passes[piece.index] += pass_cycles(piece.layer, planned, config)

@@ -44,6 +44,24 @@ class Region:
         return self.space is other.space and not apart
 
 
+def agree(group: Sequence[Layer], layers: Sequence[Layer], config: Config) -> bool:
+    """The constants of a group of all these layers can be on the chip at once: at most one table of each kind, and
+    parameters that, where not all layers' fit, do not meet however a ring of lines is filled."""
+    kinds = ([one.sum_tables for one in group], [one.result_table for one in group])
+    if any(sum(table is not None for table in some) > 1 for some in kinds):
+        return False
+    lines = [_least_lines(one, config) for one in group]
+    every = sum(_least_lines(one, config) for one in layers)
+    # Where the ring begins anew, it leaves out fewer lines than the next layer has.
+    left_out = max(lines) if len(group) > 1 else 0
+    room: int = config.parameter_lines
+    return min(every, sum(lines) + left_out) <= room
+
+
+def _least_lines(layer: Layer, config: Config) -> int:
+    return -(-layer.output_channels // int(config.lanes))
+
+
 @dataclass
 class _Lines:
     """Parameter lines, in which the same ones are stored once."""
@@ -137,6 +155,22 @@ class Constants:
             else:
                 for region in regions:
                     self._regions[region.layer].append(region)
+
+    def check(self, group: Sequence[int]) -> None:
+        """Make sure that no constants of layers that are computed side by side have the same place.
+
+        Raises
+        ------
+        UserError
+            If some have: `agree` knows the lines of whole layers, not those of their blocks.
+        """
+        regions = self._of(group)
+        for index, region in enumerate(regions):
+            met = [other for other in regions[:index] if other.meets(region)]
+            if any((other.local, other.content) != (region.local, region.content) for other in met):
+                raise UserError(
+                    f"the parameters or tables of {len(group)} layers computed side by side do not fit on the chip"
+                )
 
     def prepare(self, group: Sequence[int]) -> None:
         """Emit the LOADs for some layers that are computed together, those that are still due."""

@@ -9,7 +9,7 @@ from weft.rtl.config import Config
 from .bands import rows_read
 from .dataflow import Dataflow
 from .mapping import Span
-from .tiling import even, sums_of
+from .tiling import even, spans_of, sums_of
 
 GROUP_CYCLES = 200
 """Roughly what a group costs besides its passes: nothing overlaps its first band's way through the units."""
@@ -71,8 +71,7 @@ def levels(flow: Dataflow, group: range) -> dict[int, int]:
 
 def bands_of(flow: Dataflow, group: range, count: int) -> list[Span]:
     """The last layer's rows in so many bands."""
-    sizes = even(flow.layers[group[-1]].output_size[0], count, 1)
-    return [(sum(sizes[:index]), size) for index, size in enumerate(sizes)]
+    return spans_of(even(flow.layers[group[-1]].output_size[0], count, 1))
 
 
 @dataclass(frozen=True)

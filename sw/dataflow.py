@@ -6,6 +6,7 @@ from functools import cached_property
 
 from weft.rtl.config import Config
 
+from .constants import agree
 from .estimate import USUAL_MEMORY, Memory
 from .layers import Layer
 from .merging import drained
@@ -77,7 +78,4 @@ class Dataflow:
             name = self.layers[index].target
             if not self.may_spill(name) or not any(reader in group for reader in self.readers[name]):
                 return False
-        some = [self.layers[index] for index in group]
-        tables = [sum(one.sum_tables is not None for one in some), sum(one.result_table is not None for one in some)]
-        lines = [-(-one.output_channels // self.config.lanes) for one in some]
-        return max(tables) <= 1 and sum(lines) + max(lines) <= self.config.parameter_lines
+        return agree([self.layers[index] for index in group], self.layers, self.config)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from weft.rtl.config import Config
 
 from .allocate import buffers_of, place
+from .constants import agree
 from .errors import UserError
 from .estimate import drain_cycles
 from .layers import Layer
@@ -70,16 +71,7 @@ def _fits(
 ) -> bool:
     """There is room for the buffers, and for the constants of the last group."""
     group = groups[-1]
-    some = [layers[index] for index in group]
-    for users in (
-        [one for one in some if one.sum_tables is not None],
-        [one for one in some if one.result_table is not None],
-    ):
-        if len(users) > 1:
-            return False
-    # However a ring of parameters is filled, those of so few layers do not meet.
-    lines = [-(-layer.output_channels // config.lanes) for layer in layers]
-    if sum(lines) > config.parameter_lines and 2 * sum(lines[index] for index in group) > config.parameter_lines:
+    if not agree([layers[index] for index in group], layers, config):
         return False
     rest = [range(index, index + 1) for index in range(group.stop, len(layers))]
     try:

@@ -5,7 +5,7 @@ A search by single changes, under a cost model of bandwidth and passes; timeline
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from .cutting import INFEASIBLE, Cut, cost_of, cut, rounded
@@ -75,7 +75,14 @@ class Search:
                 f"{layer.op} {layer.name!r} needs more than the {flow.config.scratchpad_bytes} bytes of scratchpad "
                 f"at once, even a row at a time"
             )
-        return choice
+        inside = {
+            name
+            for group in choice.groups
+            for index in group
+            for name in self._touched(index)
+            if flow.inside(name, group)
+        }
+        return replace(choice, spilled=choice.spilled - inside)
 
     def _changes(self) -> Iterator[Change]:
         """One tensor lies elsewhere; or some layers become a group of their own, maybe with all that it reads and makes

@@ -24,7 +24,6 @@ from .graph import (
     verify,
 )
 
-WEIGHT_SCALE = 1.0 / 127
 DEVIATION = 127 / sqrt(3)
 """Of uniform weights, in steps."""
 

@@ -33,8 +33,8 @@ from .estimate import (
 
 Event = Callable[[], None]
 
-PATIENCE = 8
-"""Cycles per word of a STORE while the array reads the scratchpad; each of these words costs the array a cycle."""
+STORE_CYCLES = 8
+"""Cycles per word of a STORE while the array reads the scratchpad: two words in 16. Each costs the array a cycle."""
 
 STORE_WORDS = 32
 """Words of a STORE that go at one pace."""
@@ -351,7 +351,7 @@ class Timeline:
         free = self._queues[Unit.ARRAY].free
         if free is not None and free > self.now:
             self._stolen += words
-            sent = max(sent, self.now + PATIENCE * words)
+            sent = max(sent, self.now + STORE_CYCLES * words)
         self.at(sent, self._store)
 
     def _commit(self) -> None:

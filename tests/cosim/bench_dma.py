@@ -1,35 +1,26 @@
 """The simulator half of test_dma_cosim: cocotb tests of DmaTop, with memory and host from cocotbext-axi."""
 
-import json
 import logging
-import os
 import random
-import warnings
 from collections import deque
 from itertools import repeat
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
-from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiResp
 from weft.rtl import bus, isa
 from weft.rtl.axi import AxiMaster
-from weft.rtl.config import Config
 from weft.rtl.dma import LoadUnit, StoreUnit
 from weft.rtl.isa import Opcode, Space
 from weft.rtl.scratchpad import Scratchpad
 
+from tests.cosim import common
+from tests.cosim.common import CONFIG, PATTERN, PERIOD, SEED
 from tests.rtl.ports import stall, write
 
-warnings.filterwarnings("ignore", category=DeprecationWarning, module="cocotbext")
-
-CONFIG = Config(**json.loads(os.environ["WEFT_CONFIG"]))
-PATTERN = os.environ["WEFT_STALL"]
-SEED = int(os.environ["WEFT_SEED"])
 MEMORY = 1 << CONFIG.address_width
 BASES = (0, 0x1234, 0xFFF0, 0x8001)
-PERIOD = 10
 CYCLES = 40_000
 
 LOAD_TO_ARVALID = LoadUnit.LATENCY + AxiMaster.LATENCY
@@ -77,7 +68,7 @@ class Bench:
 
     @property
     def cycle(self):
-        return int(get_sim_time("ns")) // PERIOD
+        return common.cycle()
 
     async def start(self):
         dut = self.dut

@@ -1,15 +1,14 @@
 """The pytest half: the load and the store unit behind AXI, on two simulators; bench_dma.py has the tests
 proper."""
 
-import json
-from dataclasses import asdict
 from functools import cache
 
 import pytest
 from weft.gen.verilog import to_verilog
 from weft.rtl.config import Config
-from weft.sim.cosim import SIMULATORS, missing_tool, run_tests
+from weft.sim.cosim import SIMULATORS
 
+from .cases import simulate
 from .dma_top import TOP, DmaTop
 
 CASES = [
@@ -47,20 +46,6 @@ RUNS = [(*case, simulator) for simulator in SIMULATORS for case in CASES[: 3 if 
 
 @pytest.mark.parametrize("ratio, burst, stalls, simulator", RUNS)
 def test_dma(ratio, burst, stalls, simulator, tmp_path):
-    if tool := missing_tool(simulator):
-        pytest.skip(f"needs {tool}")
     config = Config(address_width=16, scratchpad_bytes=1024, axi_width=32 * ratio, axi_burst=burst, axi_outstanding=4)
-    ran = run_tests(
-        verilog(config),
-        TOP,
-        "tests.cosim.bench_dma",
-        simulator,
-        tmp_path,
-        seed=1,
-        environment={
-            "WEFT_CONFIG": json.dumps(asdict(config)),
-            "WEFT_STALL": stalls,
-            "WEFT_SEED": str(100 * ratio + burst),
-        },
-    )
-    assert {name.rsplit(".")[-1] for name in ran} == TESTS
+    run = 100 * ratio + burst, stalls, simulator
+    assert simulate(verilog(config), TOP, "bench_dma", config, run, tmp_path) == TESTS

@@ -7,7 +7,7 @@ import pytest
 from weft.rtl.config import PARAMETER_RECORD_BYTES, Config
 from weft.rtl.isa import RESULT_TABLE_BYTES, RESULT_TABLE_OFFSET, SUM_TABLE_BYTES, Opcode, Space
 from weft.rtl.registers import Unit
-from weft.sw.constants import Constants
+from weft.sw.constants import Constants, agree
 from weft.sw.errors import UserError
 from weft.sw.layers import blocks_of
 from weft.sw.lower_elementwise import passing
@@ -137,3 +137,34 @@ def test_too_many_channels_for_one_layer():
         "pass 'layer0' has 34 channels with padding to whole lanes, 2 more than the 32 parameter channels of the "
         "configuration"
     )
+
+
+@pytest.mark.parametrize(
+    "channels, group, good",
+    [
+        # 16 lines of 2 channels: all of them fit.
+        ((8, 8, 8, 8), 4, True),
+        ((8, 8, 8, 10), 1, True),
+        ((8, 8, 8, 10), 2, True),
+        # A ring that begins anew between them leaves out some.
+        ((16, 16, 2), 2, False),
+        ((32, 2), 1, True),
+        ((34, 2), 1, False),
+    ],
+)
+def test_which_layers_agree_on_the_parameter_memory(channels, group, good):
+    layers = [layer(count, index) for index, count in enumerate(channels)]
+    assert agree(layers[:group], layers, CONFIG) == good
+
+
+def test_layers_with_a_table_each_do_not_agree():
+    layers = [layer(4, 0, result_table=result_table(0)), layer(4, 1), layer(4, 2, result_table=result_table(1))]
+    assert agree(layers[:2], layers, CONFIG)
+    assert not agree(layers, layers, CONFIG)
+
+
+def test_constants_of_one_place_are_not_used_side_by_side():
+    run = Run(layer(4, 0, result_table=result_table(0)), layer(4, 1), layer(4, 2, result_table=result_table(1)))
+    run.constants.check([0, 1])
+    with pytest.raises(UserError, match="of 3 layers computed side by side do not fit on the chip"):
+        run.constants.check([0, 1, 2])

@@ -4,17 +4,20 @@ import pytest
 from weft.rtl.config import Config
 from weft.rtl.isa import Opcode, instruction
 from weft.rtl.registers import Unit
+from weft.rtl.scratchpad import Scratchpad
 from weft.sw.estimate import (
     DRAIN_LATENCY,
     FIRST_FETCH,
     LOAD_LATENCY,
+    MEMORY_LATENCY,
     READ_LATENCY,
     STORE_LATENCY,
+    Memory,
     Pipeline,
     array_latency,
     drain_latency,
 )
-from weft.sw.timeline import Writes, burst_beats, layer_cycles, timeline
+from weft.sw.timeline import STORE_CYCLES, Writes, burst_beats, layer_cycles, timeline
 
 CONFIG = Config(rows=8, cols=8, weight_rows=4, lanes=2, memory_width=64, axi_width=64)
 WORDS = 8
@@ -33,43 +36,25 @@ def load(count, **values):
     return instruction(Opcode.LOAD, rows=1, bytes=count, **values)
 
 
+def store(count, **values):
+    return instruction(Opcode.STORE, rows=1, bytes=count, **values)
+
+
 def test_timeline_of_a_program():
     program = [
-        instruction(Opcode.LOAD, rows=1, bytes=80, signal=1 << Unit.ARRAY),
-        instruction(
-            Opcode.CONV,
-            wait=1 << Unit.LOAD,
-            tag=1,
-            acquire=1,
-            commit=1,
-            n_count=2,
-            ky_count=3,
-            kx_count=1,
-            run=17,
-            ox_count=1,
-            oy_count=1,
-        ),
-        instruction(
-            Opcode.DRAIN,
-            tag=1,
-            release=1,
-            rows=1,
-            pixels=1,
-            channels=9,
-            window_height=1,
-            window_width=1,
-            signal=1 << Unit.STORE,
-        ),
-        instruction(Opcode.STORE, wait=1 << Unit.DRAIN, tag=2, rows=1, bytes=9),
+        load(80, signal=1 << Unit.ARRAY),
+        conv(wait=1 << Unit.LOAD, tag=1, acquire=1, commit=1, n_count=2, ky_count=3, run=17, ox_count=1),
+        drain(tag=1, pixels=1, channels=9, signal=1 << Unit.STORE),
+        store(9, wait=1 << Unit.DRAIN, tag=2),
         instruction(Opcode.END),
     ]
-    load, conv, drain, store = times = timeline(CONFIG, program)
-    assert conv.accepted == load.done
+    one, two, three, four = times = timeline(CONFIG, program)
+    assert two.accepted == one.done
     # 2 * 3 * 3 passes of 2 cycles each, of which the last one issues its pixel in the first.
-    assert conv.done == conv.accepted + 36 - 1 + array_latency(CONFIG)
-    assert drain.done == conv.done + 5 - 1 + DRAIN_LATENCY
-    assert store.done == drain.done + 2 + STORE_LATENCY
-    assert layer_cycles(program, times) == {1: drain.done}
+    assert two.done == two.accepted + 36 - 1 + array_latency(CONFIG)
+    assert three.done == two.done + 5 - 1 + DRAIN_LATENCY
+    assert four.done == three.done + 2 + STORE_LATENCY
+    assert layer_cycles(program, times) == {1: three.done}
 
 
 def test_layers_last_from_one_completion_to_the_next():
@@ -143,6 +128,39 @@ def test_a_load_of_the_scratchpad_waits_where_the_drain_writes(window):
     busy = sum(begin <= first + window * index < stop for index in range(200))
     assert busy > 20
     assert stop - begin == 100 + busy
+
+
+def test_a_store_has_two_words_for_each_time_the_scratchpad_is_out_of_patience():
+    assert 2 * STORE_CYCLES == Scratchpad.PATIENCE + 2
+
+
+def test_a_store_and_a_busy_array_hold_each_other_up():
+    tiles = [conv(ox_count=4000, acquire=1, commit=1), drain(pixels=1, channels=1)]
+    alone = timeline(CONFIG, [*tiles, *tiles])
+    one, _, sent, two, _ = timeline(CONFIG, [*tiles, store(800), *tiles])
+    assert sent.done == sent.accepted + 100 * STORE_CYCLES + STORE_LATENCY
+    assert one.done == alone[0].done
+    # The array loses a cycle per word, which is counted with the next tile.
+    assert two.done - two.accepted == alone[2].done - alone[2].accepted + 100
+
+
+def test_a_slower_memory_answers_later():
+    slow = Memory(latency=MEMORY_LATENCY + 30)
+    program = [load(800, signal=1 << Unit.STORE), store(80, wait=1 << Unit.LOAD)]
+    (one, two), (three, four) = (timeline(CONFIG, program, memory) for memory in (Memory(), slow))
+    assert three.accepted == one.accepted + 30
+    assert three.done > one.done + 30
+    assert four.done - four.accepted == two.done - two.accepted + 30
+
+
+def test_reads_and_writes_share_a_narrow_memory():
+    narrow = Memory(bandwidth=4)
+    (alone,) = timeline(CONFIG, [load(8000)], narrow)
+    assert alone.done - alone.accepted >= 2000
+    both = timeline(CONFIG, [load(8000), store(8000)], narrow)
+    assert max(one.done for one in both) >= 4000
+    wide = timeline(CONFIG, [load(8000), store(8000)])
+    assert max(one.done for one in wide) < 1200
 
 
 def test_the_quick_estimate_agrees_where_memory_is_idle():

@@ -11,9 +11,9 @@ from .commands_shared import DEFAULT_PRESET, LENET, build_simulation, processors
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .figures import Mnist, Network, Runtime
+    from .figures import LeNet, Mnist, Runtime
     from .graph import Graph
-    from .network import Network as Compiled
+    from .network import Network
     from .progress import Steps
 
 ALL_PRESETS = (DEFAULT_PRESET, "medium", "large")
@@ -99,7 +99,7 @@ def bench(
         raise typer.Exit(MISSED)
 
 
-def _build(preset: str, graph: "Graph", steps: "Steps") -> "tuple[Compiled, Path]":
+def _build(preset: str, graph: "Graph", steps: "Steps") -> "tuple[Network, Path]":
     from weft.gen.presets import load_config
 
     from .model_compiler import compile_model
@@ -110,12 +110,12 @@ def _build(preset: str, graph: "Graph", steps: "Steps") -> "tuple[Compiled, Path
     return compiled, build_simulation(config, steps)
 
 
-def _network(preset: str, compiled: "Compiled", library: Path, steps: "Steps") -> "Network":
+def _network(preset: str, compiled: "Network", library: Path, steps: "Steps") -> "LeNet":
     """Cycles per layer; they do not depend on the image, so a few do."""
     import numpy as np
 
     from .errors import UserError
-    from .figures import Network
+    from .figures import LeNet
     from .report import network_rows, total_cycles
 
     images = np.random.default_rng(0).random((4, *compiled.tensors[compiled.inputs[0]].shape[1:]), np.float32)
@@ -128,10 +128,10 @@ def _network(preset: str, compiled: "Compiled", library: Path, steps: "Steps") -
         raise UserError(
             f"{preset}: the cycles of an inference vary, from {report.cycles.min()} to {report.cycles.max()}"
         )
-    return Network(preset, compiled.config, tuple(network_rows(compiled, report)), cycles)
+    return LeNet(preset, compiled.config, tuple(network_rows(compiled, report)), cycles)
 
 
-def _mnist(preset: str, graph: "Graph", compiled: "Compiled", library: Path, folder: Path, steps: "Steps") -> "Mnist":
+def _mnist(preset: str, graph: "Graph", compiled: "Network", library: Path, folder: Path, steps: "Steps") -> "Mnist":
     from weft.sim.golden_graph import run_graph
 
     from .arrays import differences

@@ -50,7 +50,7 @@ def layers_json(rows: Sequence[Row], config: Config) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Network:
+class LeNet:
     """LeNet-5 on one preset; `rows` as in weft.sw.report."""
 
     preset: str
@@ -171,7 +171,7 @@ class Sheet:
         return shown
 
 
-def network_sheet(network: Network) -> Sheet:
+def network_sheet(network: LeNet) -> Sheet:
     """Cycles, bound, ratio and bar per layer, and of the whole."""
     rows = []
     for row in network.rows:

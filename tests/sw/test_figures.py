@@ -4,14 +4,14 @@ import pytest
 from rich.console import Console
 from weft.gen.presets import PRESETS
 from weft.sw.errors import UserError
-from weft.sw.figures import BEGIN, END, Mnist, Network, Runtime, Sheet, insert, mnist_sheet, network_sheet
+from weft.sw.figures import BEGIN, END, LeNet, Mnist, Runtime, Sheet, insert, mnist_sheet, network_sheet
 from weft.sw.report import Row
 
 SMALL = PRESETS["small"]
 CONV = Row("conv1", "conv", 117600, 3378, 3379, 2940)
 PRODUCT = Row("fc1", "fully connected", 48000, 674, 674, 750)
 REST = Row("(result)", "store", 0, 19)
-NETWORK = Network("small", SMALL, (CONV, PRODUCT, REST), 4071)
+NETWORK = LeNet("small", SMALL, (CONV, PRODUCT, REST), 4071)
 RUNTIME = Runtime("1.2.3", 1000, 999, 1, 100)
 MNIST = Mnist("small", 100, 99, 42.4, 2, 1000, 0, RUNTIME)
 

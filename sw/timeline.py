@@ -3,10 +3,8 @@ events of the units, their queues, the tokens, the accumulator's halves and the 
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from math import ceil
 
 from weft.rtl.config import Config
 from weft.rtl.isa import Instruction, Opcode, Space
@@ -30,153 +28,13 @@ from .estimate import (
     drain_latency,
     instruction_words,
 )
-
-Event = Callable[[], None]
+from .memory_port import Event, MemoryPort, Writes
 
 STORE_CYCLES = 8
 """Cycles per word of a STORE while the array reads the scratchpad: two words in 16. Each costs the array a cycle."""
 
 STORE_WORDS = 32
 """Words of a STORE that go at one pace."""
-
-RECENT = 4
-"""DRAINs that may still write while a burst for the scratchpad arrives."""
-
-
-@dataclass(frozen=True)
-class Writes:
-    """A DRAIN writes to the scratchpad in cycle `first`, then every `step` cycles up to `last`."""
-
-    first: int
-    last: int
-    step: int
-
-    def count(self, start: int, stop: int) -> int:
-        """Writes from `start` on and before `stop`."""
-        return self._before(stop) - self._before(start)
-
-    def _before(self, time: int) -> int:
-        return max((min(time, self.last + 1) - self.first + self.step - 1) // self.step, 0)
-
-
-def burst_beats(config: Config) -> int:
-    """Beats of the bursts in the middle of a long transfer: a power of two, and no more than 4 KB."""
-    longest: int = min(config.axi_burst, 4096 * 8 // config.axi_width)
-    return 1 << longest.bit_length() - 1
-
-
-@dataclass
-class _Request:
-    """Words that memory is asked for."""
-
-    bursts: deque[int]
-    """Words of each burst."""
-    scratchpad: bool
-    done: Event
-    """Called when the last word is there."""
-    left: int
-    """Bursts that are not there yet."""
-
-
-class _Memory:
-    """The reading half of the memory port: fetch and load take turns, requests are cut into bursts, a few bursts are
-    outstanding, and a word arrives per cycle, in order. Words for the scratchpad wait where the drain writes."""
-
-    def __init__(self, clock: "Timeline") -> None:
-        self.clock = clock
-        config = clock.config
-        self.burst_words = burst_beats(config) * config.axi_width // config.memory_width
-        self.outstanding = config.axi_outstanding
-        self.latency = READ_LATENCY - MEMORY_LATENCY + clock.memory.latency
-        self.word_cycles = config.memory_bytes / clock.memory.bytes_per_cycle(config)
-        self.shared = clock.memory.bandwidth is not None
-        self.waiting: dict[bool, deque[_Request]] = {False: deque(), True: deque()}
-        """Requests of fetch (False) and load (True)."""
-        self.turn = False
-        self.current: _Request | None = None
-        self.ready = clock.now
-        """When the next burst, or request, can be taken."""
-        self.arriving: deque[tuple[int, int, _Request]] = deque()
-        """When the first word of a burst comes at the earliest, and how many words it has."""
-        self.expecting = False
-        self.writes: deque[Writes] = deque(maxlen=RECENT)
-        self.free = 0.0
-
-    def ask(self, load: bool, offset: int, words: int, scratchpad: bool, done: Event) -> None:
-        """Request words from a memory address on, which counts words."""
-        first = min(self.burst_words - offset % self.burst_words, words)
-        rest = words - first
-        bursts = deque([first, *[self.burst_words] * (rest // self.burst_words)])
-        if rest % self.burst_words:
-            bursts.append(rest % self.burst_words)
-        self.waiting[load].append(_Request(bursts, scratchpad, done, len(bursts)))
-        self._offer()
-        self._issue()
-
-    def _offer(self) -> None:
-        """What is offered is not withdrawn: a request that waits alone will be the next one."""
-        for load in (False, True):
-            if self.waiting[load] and not self.waiting[not load]:
-                self.turn = load
-
-    def _issue(self) -> None:
-        if self.ready > self.clock.now:
-            return
-        if self.current is None:
-            chosen = self.turn if self.waiting[self.turn] else not self.turn
-            if not self.waiting[chosen]:
-                return
-            self.current = self.waiting[chosen].popleft()
-            self.turn = not chosen
-            self._offer()
-        if not self.outstanding:
-            return
-        self.outstanding -= 1
-        request = self.current
-        self.arriving.append((self.clock.now + self.latency, request.bursts.popleft(), request))
-        if not request.bursts:
-            self.current = None
-        self.ready = self.clock.now + 1
-        self.clock.at(self.ready, self._issue)
-        self._expect()
-
-    def _expect(self) -> None:
-        """Look again when the burst that comes next may be complete."""
-        if self.arriving and not self.expecting:
-            self.expecting = True
-            self.clock.at(max(self._complete_at(), self.clock.now), self._arrive)
-
-    def _complete_at(self) -> int:
-        """When the burst that comes next is complete, as far as writes of the drain are known."""
-        first, words, request = self.arriving[0]
-        start = max(self.free, first)
-        finish: float = start + words * self.word_cycles
-        if request.scratchpad:
-            end = finish
-            while finish != (later := end + sum(one.count(int(start), int(finish)) for one in self.writes)):
-                finish = later
-        complete: int = ceil(finish)
-        return complete
-
-    def send(self, words: int) -> int:
-        """Words go to memory from now on; when the last one has gone, if they come one per cycle."""
-        now: int = self.clock.now
-        if not self.shared:
-            return now + words
-        self.free = max(self.free, self.clock.now) + words * self.word_cycles
-        return ceil(self.free)
-
-    def _arrive(self) -> None:
-        self.expecting = False
-        if self._complete_at() <= self.clock.now:
-            self.free = max(self.free, self.clock.now)
-            request = self.arriving.popleft()[2]
-            self.outstanding += 1
-            request.left -= 1
-            if not request.left:
-                request.done()
-            self._issue()
-        self._expect()
 
 
 class _Queue:
@@ -209,7 +67,7 @@ class Timeline:
         self._left = len(self.program)
         self._events: list[tuple[int, int, Event]] = []
         self._count = 0
-        self._memory = _Memory(self)
+        self._memory = MemoryPort(self)
         self._slots = config.queue_depth + 1
         self._queues = {unit: _Queue(self._slots) for unit in Unit}
         self._tokens = {(giver, taker): 0 for giver in Unit for taker in Unit}

@@ -17,7 +17,8 @@ from weft.sw.estimate import (
     array_latency,
     drain_latency,
 )
-from weft.sw.timeline import STORE_CYCLES, Writes, burst_beats, layer_cycles, timeline
+from weft.sw.memory_port import burst_beats
+from weft.sw.timeline import STORE_CYCLES, layer_cycles, timeline
 
 CONFIG = Config(rows=8, cols=8, weight_rows=4, lanes=2, memory_width=64, axi_width=64)
 WORDS = 8
@@ -97,20 +98,6 @@ def test_a_request_is_cut_into_bursts_and_takes_turns_with_the_fetching():
     times = timeline(config, [load(800), *[conv(ox_count=5)] * 8])
     # Two bursts of 16 words do not hide the latency of memory, so most of the time is spent waiting.
     assert times[0].done > FIRST_FETCH + 5 * WORDS + 100 + LOAD_LATENCY
-
-
-@pytest.mark.parametrize(
-    "writes, wanted",
-    [
-        (Writes(10, 19, 1), 5),
-        (Writes(10, 10, 1), 1),
-        (Writes(0, 30, 4), 1),
-        (Writes(3, 9, 2), 0),
-        (Writes(20, 9, 1), 0),
-    ],
-)
-def test_writes_that_are_in_the_way(writes, wanted):
-    assert writes.count(10, 15) == wanted
 
 
 @pytest.mark.parametrize("window", [1, 4])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.isa import Rounding
-from weft.sw import elementwise, host, host_linear, host_operators
+from weft.sw import elementwise, host, host_operators
 from weft.sw.elementwise import Level
 from weft.sw.graph import ONNX, Add, MeanPool2D, Multiply, Operator, Quantize, Subtract, Tensor
 
@@ -99,12 +99,19 @@ def transpose_conv2d(
     before: tuple[int, int],
     size: tuple[int, int],
 ) -> NDArray[np.int32]:
-    """Sums of (x - zero_point) * weights of a transposed convolution, (N, *size, Cout): host_linear.scattered.
+    """Sums of (x - zero_point) * weights of a transposed convolution, (N, *size, Cout): a convolution, by the weights
+    turned around, of the pixels `stride` apart with zeros between them.
 
-    x is (N, H, W, Cin), weights (Cout, KH, KW, Cin).
+    x is (N, H, W, Cin), weights (Cout, KH, KW, Cin); `before` is what is cut off at the top and left.
     """
-    centred = (integers(x) - zero_point).astype(np.float64)
-    return host_linear.scattered(centred, weights, stride, before, size).astype(np.int64).astype(np.int32)
+    samples, height, width, channels = x.shape
+    (down, right), (top, left), kernel = stride, before, weights.shape[1:3]
+    spread = np.zeros((samples, (height - 1) * down + 1, (width - 1) * right + 1, channels), np.int64)
+    spread[:, ::down, ::right] = integers(x) - zero_point
+    # So much padding that no product is left out, then zeros up to the size.
+    margin = (kernel[0] - 1, kernel[1] - 1, kernel[0] - 1 + size[0], kernel[1] - 1 + size[1])
+    sums = golden.conv2d(spread, weights[:, ::-1, ::-1], 0, padding=margin)
+    return sums[:, top : top + size[0], left : left + size[1]]
 
 
 def quantize_half_away(x: NDArray[np.float32], scale: float, zero_point: int) -> NDArray[np.int8]:

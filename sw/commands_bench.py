@@ -54,9 +54,7 @@ def bench(
 
     if json_file is not None:
         check_target(json_file)
-    text = "" if readme is None else readme.read_text(encoding="utf-8")
-    if readme is not None:
-        insert(text, (), str(readme))  # a text without marks is told before the work
+    text = "" if readme is None else _text(readme)
     steps = Steps()
     graph = read_onnx(LENET)
     lenets, sheets, images = [], [], None
@@ -97,6 +95,19 @@ def bench(
         typer.echo(f"weft: {sentence}", err=True)
     if missed:
         raise typer.Exit(MISSED)
+
+
+def _text(readme: Path) -> str:
+    """The text that the tables are for; one without marks is told before the work."""
+    from .errors import UserError
+    from .figures import insert
+
+    try:
+        text = readme.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{readme}: this is not a text in UTF-8") from None
+    insert(text, (), str(readme))
+    return text
 
 
 def _build(preset: str, graph: "Graph", steps: "Steps") -> "tuple[Network, Path]":

@@ -151,7 +151,7 @@ class Device:
             count = part.stop - start
             packed = np.zeros((count, layout.input_step), np.uint8)
             for port, array in zip(program.inputs, arrays, strict=True):
-                content = np.ascontiguousarray(array.reshape(samples, -1)[part]).view(np.uint8)
+                content = np.ascontiguousarray(array[part].reshape(count, -1)).view(np.uint8)
                 packed[:, port.offset : port.offset + port.bytes] = content
             self.transport.write(layout.input, packed.reshape(-1))
             try:

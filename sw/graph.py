@@ -388,6 +388,7 @@ def verify(graph: Graph) -> Graph:
         need(made[operator.output] == 1 and operator.output not in graph.inputs, f"{operator.output!r} is made twice")
         known.add(operator.output)
         if isinstance(operator, Reshape):
+            need(len(operator.inputs) == 1, f"{operator.name!r} reshapes {len(operator.inputs)} tensors, expected one")
             source, target = graph.tensors[operator.inputs[0]], graph.tensors[operator.output]
             need(source.size == target.size, f"{operator.name!r} reshapes {source.shape} into {target.shape}")
         if isinstance(operator, Clamped):

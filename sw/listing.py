@@ -22,11 +22,6 @@ class Entry:
     weights: str = ""
     """Resident on the chip, or streamed in each run; empty where there are none."""
 
-    @property
-    def where(self) -> str:
-        """The place, and which program if there are several."""
-        return self.row.where
-
 
 def entries(network: Network) -> list[Entry]:
     """An entry per row of the network."""

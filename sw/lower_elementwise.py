@@ -1,6 +1,6 @@
 """Functions of single values, and sums of two, as layers: the array passes values on, the drain does the rest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import isqrt
 
@@ -69,6 +69,13 @@ def copies(name: str, source: str, size: Pair, channels: int, times: int) -> Lay
     """Each channel of an image so many times, one copy behind the other."""
     layer = passing(name, "copy", source, name, size, times * channels)
     return replace(layer, input_channels=channels, groups=channels)
+
+
+def numbered(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers of one operator, each with a name of its own."""
+    if len(layers) == 1:
+        return list(layers)
+    return [replace(one, name=f"{one.name}.{index}") for index, one in enumerate(layers)]
 
 
 def _divisors(number: int) -> Iterator[int]:

@@ -9,7 +9,7 @@ from weft.rtl.isa import Rounding
 
 from .graph import ONNX, AveragePool2D, MaxPool2D, MeanPool2D, Pool2D, Tensor
 from .layers import Layer, Place, Window
-from .lower_elementwise import passing, same_scale
+from .lower_elementwise import numbered, passing, same_scale
 from .lower_images import image_of
 from .lower_linear import fold_zero_point
 from .mapping import Span
@@ -76,44 +76,34 @@ def average_pool(operator: AveragePool2D, source: Tensor, target: Tensor) -> lis
     layer = _sums(operator, "average pool", source, target)
     if operator.rounding != ONNX:
         same_scale(source, target)
-    averaged = [_averaged(layer, operator, area, source, target) for area in areas_of(operator, source, target)]
-    if len(averaged) == 1:
-        return averaged
-    return [replace(one, name=f"{one.name}.{index}") for index, one in enumerate(averaged)]
+    areas = areas_of(operator, source, target)
+    return numbered([_averaged(layer, operator, area, source, target) for area in areas])
 
 
 def _averaged(layer: Layer, operator: AveragePool2D, area: Area, source: Tensor, target: Tensor) -> Layer:
     (row, rows), (column, columns), cells = area
-    channels, window = layer.output_channels, operator.window[0] * operator.window[1]
-    layer = replace(
+    channels = layer.output_channels
+    if operator.rounding == ONNX:
+        # Cells of padding are zero points, so that they add nothing.
+        real = np.float32(source.scale) / (np.float32(target.scale) * np.float32(cells))
+        multiplier, shift = factors(np.full(channels, real, np.float64))
+        rounding, origin, zero_point = Rounding.NEAREST_EVEN, source.zero_point, target.zero_point
+    else:
+        # Ties go away from the origin, which is moved to zero.
+        multiplier, shift = mean_factors(cells, channels)
+        rounding, origin, zero_point = Rounding.HALF_AWAY, operator.origin, operator.origin
+    return replace(
         layer,
         before=(layer.before[0] - row * layer.stride[0], layer.before[1] - column * layer.stride[1]),
         sums_size=(rows, columns),
         output_size=(rows, columns),
         place=replace(layer.place, origin=(row, column)),
-    )
-    if operator.rounding == ONNX:
-        # Cells of padding are zero points, so that they add nothing.
-        real = np.float32(source.scale) / (np.float32(target.scale) * np.float32(cells))
-        multiplier, shift = factors(np.full(channels, real, np.float64))
-        return replace(
-            layer,
-            padding_value=source.zero_point,
-            bias=np.full(channels, -source.zero_point * window, np.int32),
-            multiplier=multiplier,
-            shift=shift,
-            zero_point=target.zero_point,
-        )
-    # Ties go away from the origin, which is moved to zero.
-    multiplier, shift = mean_factors(cells, channels)
-    return replace(
-        layer,
-        padding_value=operator.origin,
-        bias=np.full(channels, -operator.origin * window, np.int32),
+        padding_value=origin,
+        bias=fold_zero_point(layer.bias, layer.weights, origin),
         multiplier=multiplier,
         shift=shift,
-        rounding=Rounding.HALF_AWAY,
-        zero_point=operator.origin,
+        rounding=rounding,
+        zero_point=zero_point,
     )
 
 

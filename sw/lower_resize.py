@@ -11,7 +11,7 @@ from weft.rtl.isa import Rounding
 from .errors import UserError
 from .graph import ResizeBilinear, ResizeNearest, Tensor
 from .layers import Layer, Pair, Place
-from .lower_elementwise import copies, passing
+from .lower_elementwise import copies, numbered, passing
 from .lower_images import WIDEST_STRIDE, image_of, section
 
 MOST_LAYERS = 128
@@ -98,13 +98,13 @@ def resize_nearest(operator: ResizeNearest, source: Tensor, target: Tensor) -> l
     layer = passing(operator.name, "resize", source.name, target.name, size, channels)
     _check(len(rows) + len(columns))
     if len(rows) * len(columns) <= max(MANY_LAYERS, len(rows) + len(columns)):
-        return _numbered([_copied(layer, row, column, output) for row in rows for column in columns])
+        return numbered([_copied(layer, row, column, output) for row in rows for column in columns])
     between = f"{operator.name}.rows"
     tall = replace(layer, name=between, target=between)
     across = passing(operator.name, "resize", between, target.name, (output[0], size[1]), channels)
     return [
-        *_numbered([_copied(tall, row, _all(size[1]), (output[0], size[1])) for row in rows]),
-        *_numbered([_copied(across, _all(output[0]), column, output) for column in columns]),
+        *numbered([_copied(tall, row, _all(size[1]), (output[0], size[1])) for row in rows]),
+        *numbered([_copied(across, _all(output[0]), column, output) for column in columns]),
     ]
 
 
@@ -122,12 +122,6 @@ def _copied(layer: Layer, row: Phase, column: Phase, output: Pair) -> Layer:
     place = Place(output, layer.output_channels, (row.first, column.first), (row.step, column.step))
     stride = row.stride, column.stride
     return section(layer, (row.count, column.count), (row.source, column.source), stride, place=place)
-
-
-def _numbered(layers: list[Layer]) -> list[Layer]:
-    if len(layers) == 1:
-        return layers
-    return [replace(one, name=f"{one.name}.{index}") for index, one in enumerate(layers)]
 
 
 def resize_bilinear(operator: ResizeBilinear, source: Tensor, target: Tensor) -> list[Layer]:
@@ -158,7 +152,7 @@ def resize_bilinear(operator: ResizeBilinear, source: Tensor, target: Tensor) ->
         found.append(copies(f"{operator.name}.copies", source.name, size, channels, 2))
         layer = replace(layer, sources=(found[0].target,), input_channels=2 * channels)
     means = [_mean(_copied(layer, row, column, output), row, column, kernel) for row, column, kernel in kernels]
-    return [*found, *_numbered(means)]
+    return [*found, *numbered(means)]
 
 
 def _mixed(places: NDArray[np.int32]) -> list[Phase]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from .graph import Conv2D, Tensor, TransposeConv2D
 from .layers import Layer, Pair, Place
+from .lower_elementwise import numbered
 from .lower_images import image_of
 from .lower_linear import convolution
 
@@ -19,14 +20,13 @@ def transpose_conv(operator: TransposeConv2D, source: Tensor, target: Tensor) ->
         For scales that lift sums too far.
     """
     (height, width), _ = image_of(target)
-    layers = [
-        _phase(operator, source, target, (y, x))
-        for y in range(min(operator.stride[0], height))
-        for x in range(min(operator.stride[1], width))
-    ]
-    if len(layers) == 1:
-        return layers
-    return [replace(one, name=f"{one.name}.{index}") for index, one in enumerate(layers)]
+    return numbered(
+        [
+            _phase(operator, source, target, (y, x))
+            for y in range(min(operator.stride[0], height))
+            for x in range(min(operator.stride[1], width))
+        ]
+    )
 
 
 def _phase(operator: TransposeConv2D, source: Tensor, target: Tensor, first: Pair) -> Layer:

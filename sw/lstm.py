@@ -7,7 +7,7 @@ zero and an output of its zero point, as in an interpreter whose variables were 
 import numpy as np
 from numpy.typing import NDArray
 
-from .fixed_point import divide_by_power, high_mul
+from .fixed_point import divide_by_power, scaled
 from .fixed_point16 import logistic, saturated, tanh
 from .graph import Lstm
 
@@ -18,10 +18,9 @@ INPUT, FORGET, CELL, OUTPUT = range(4)
 
 
 def _scaled(x: Integers, factor: NDArray[np.int64]) -> Integers:
-    """x times multiplier * 2^(shift - 31), with two roundings. Source: TFLite, MultiplyByQuantizedMultiplier."""
-    multiplier, shift = (int(value) for value in factor)
-    left = (x << max(shift, 0)).astype(np.int32).astype(np.int64)
-    return divide_by_power(high_mul(left, multiplier), max(-shift, 0))
+    """x times multiplier * 2^(shift - 31)."""
+    multiplier, shift = factor.tolist()
+    return scaled(x, multiplier, shift)
 
 
 def _gate(operator: Lstm, gate: int, x: Integers, state: Integers) -> Integers:

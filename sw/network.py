@@ -1,6 +1,6 @@
 """A compiled model: programs for the device, and the operators of the host before, between and behind them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 
 from weft.rtl.config import Config
@@ -55,7 +55,7 @@ class Network:
     """In order: each reads the inputs and what stages before it made."""
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    rows: tuple[Row, ...] = field(default=())
+    rows: tuple[Row, ...] = ()
     """One per operator of the model, in its order."""
 
     def __post_init__(self) -> None:

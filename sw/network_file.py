@@ -10,10 +10,10 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from weft.rtl.config import Config
 
@@ -21,7 +21,7 @@ from .errors import UserError
 from .files import replace_file
 from .graph import Operator, Tensor
 from .network import Network, Row, Stage
-from .program import LayerInfo, Port, Program
+from .program import Program
 from .records import Block, plain, record, typed
 
 FORMAT = "weft program"
@@ -36,6 +36,7 @@ PARTS_LIMIT = 1 << 29
 
 HEADER, ARRAYS = "header.json", "arrays.bin"
 PARTS = ("format", "version", "digest", "config", "name", "tensors", "stages", "inputs", "outputs", "rows", "sha256")
+PROGRAM_PARTS = tuple(field.name for field in fields(Program) if field.name not in ("config", "image"))
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)
 """The date of all parts: equal networks give equal files."""
@@ -71,10 +72,7 @@ def to_bytes(network: Network) -> bytes:
 def _plain_stage(stage: Stage, block: Block) -> dict[str, Any]:
     if isinstance(stage, Operator):
         return {"operator": type(stage).__name__, "values": plain(stage, block)}
-    values = {name: getattr(stage, name) for name in ("setup", "run", "workspace_bytes", "name")}
-    for name in ("inputs", "outputs", "layers"):
-        values[name] = plain(getattr(stage, name), block)
-    return {"program": values}
+    return {"program": {name: plain(getattr(stage, name), block) for name in PROGRAM_PARTS}}
 
 
 def save(network: Network, path: str | os.PathLike[str]) -> None:
@@ -203,18 +201,9 @@ def _stage(value: Any, config: Config, images: Iterator[bytes | None], block: Bl
             raise UserError(f"a stage is of the unknown kind {str(value['operator'])[:60]!r}")
         return record(kind, value["values"], block, f"an operator of kind {kind.__name__}")
     found = value["program"]
-    names = {"setup", "run", "workspace_bytes", "name", "inputs", "outputs", "layers"}
     image = next(images, None)
-    if not isinstance(found, dict) or set(found) != names or image is None:
+    if not isinstance(found, dict) or set(found) != set(PROGRAM_PARTS) or image is None:
         raise UserError("a program in the header does not have the parts of one")
-    return Program(
-        config=config,
-        image=image,
-        setup=found["setup"],
-        run=found["run"],
-        workspace_bytes=found["workspace_bytes"],
-        inputs=tuple(record(Port, one, block, "a port") for one in _list(found["inputs"], "inputs")),
-        outputs=tuple(record(Port, one, block, "a port") for one in _list(found["outputs"], "outputs")),
-        layers=tuple(record(LayerInfo, one, block, "a layer") for one in _list(found["layers"], "layers")),
-        name=found["name"],
-    )
+    hints = get_type_hints(Program)
+    values = {name: typed(hints[name], found[name], block, f"{name} of a program") for name in PROGRAM_PARTS}
+    return Program(config=config, image=image, **values)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,6 @@ from .graph import Constant as ConstantOperator
 from .graph import Dequantize, Lookup, OffsetBinary, Operator, Quantize, Reshape, Softmax, Tensor, Transpose
 from .onnx_values import LEVELS, DeviceValue, HostValue, Pending, Quantization
 from .onnx_views import Shape, View, channels_last, moves
-
-if TYPE_CHECKING:
-    from .onnx_node import Node
 
 UNSIGNED_ZERO = -128
 """What an int8 that stands for a uint8 is where that is 0."""
@@ -168,15 +165,15 @@ class Builder:
         target = self.like(name, value.tensor, value.shape)
         return HostValue(self.add(Softmax, [value.tensor], target, axis=axis), value.shape)
 
-    def on_levels(self, value: Pending, node: "Node") -> DeviceValue | None:
+    def on_levels(self, value: Pending) -> DeviceValue | None:
         """A function of an activation whose results are levels of the same scale, for instance its positive part."""
         function = value.function
         if function is None:
             return None
         quantization = function.source.quantization
-        levels = quantization.levels(np.clip(function.values, value.low, value.high))
-        reals = quantization.reals[levels.astype(np.intp) + 128]
-        if not np.array_equal(reals, np.clip(function.values, value.low, value.high)):
+        values = np.clip(function.values, value.low, value.high)
+        reals = quantization.reals[quantization.levels(values).astype(np.intp) + 128]
+        if not np.array_equal(reals, values):
             return None
         return replace(value.emit(quantization, -128, 127), real=True)
 
@@ -184,8 +181,3 @@ class Builder:
 def _permutation(stored: Sequence[int], wanted: Iterable[int]) -> Shape:
     """Which of the stored axes comes in each place."""
     return tuple(list(stored).index(axis) for axis in wanted)
-
-
-def is_clamp(table: NDArray[np.int8]) -> bool:
-    """The table only limits."""
-    return np.array_equal(table, np.clip(LEVELS, int(table.min()), int(table.max())))

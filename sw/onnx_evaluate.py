@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from .errors import UserError
-from .onnx_file import CHECKER_ERRORS, LARGEST_TENSOR, first_sentence
+from .onnx_file import CHECKER_ERRORS, LARGEST_TENSOR, ONNX_DOMAINS, first_sentence
 
 Array = NDArray[Any]
 
@@ -76,10 +77,7 @@ def result_of(model: onnx.ModelProto) -> tuple[str, tuple[int, ...]]:
     if not kind.HasField("shape") or any(not dim.HasField("dim_value") for dim in kind.shape.dim):
         raise UserError("makes a tensor whose shape is known only when it runs")
     shape = tuple(dim.dim_value for dim in kind.shape.dim)
-    size = 1
-    for n in shape:
-        size *= n
-    if any(n < 0 for n in shape) or size > LARGEST_TENSOR:
+    if any(n < 0 for n in shape) or prod(shape) > LARGEST_TENSOR:
         raise UserError(f"makes a tensor of shape {shape}, supported are up to {LARGEST_TENSOR} elements")
     return dtype, shape
 
@@ -89,7 +87,7 @@ def _evaluator(model: onnx.ModelProto) -> ReferenceEvaluator:
     for the newest."""
     operator, domain = model.graph.node[0].op_type, model.graph.node[0].domain
     version = next((entry.version for entry in model.opset_import if entry.domain == domain), 1)
-    if domain in ("", "ai.onnx"):
+    if domain in ONNX_DOMAINS:
         newest = onnx.defs.onnx_opset_version()
         then, now = (onnx.defs.get_schema(operator, one, "").since_version for one in (version, newest))
         if then != now:
@@ -119,11 +117,16 @@ def evaluate(model: onnx.ModelProto, inputs: dict[str, Array]) -> Array:
     UserError
         A part of a sentence: it cannot be applied to these inputs.
     """
+    return _evaluated(model, [inputs])[0]
+
+
+def _evaluated(model: onnx.ModelProto, samples: Sequence[dict[str, Array]]) -> list[Array]:
+    """What a `single` model makes of the inputs of each sample."""
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            (result,) = _evaluator(model).run(None, inputs)
-        return np.asarray(result)
+            evaluator = _evaluator(model)
+            return [np.asarray(evaluator.run(None, inputs)[0]) for inputs in samples]
     except Exception as error:  # whatever the implementation of any operator raises
         raise UserError(f"cannot be applied to its inputs: {first_sentence(error)}") from None
 
@@ -142,14 +145,15 @@ def evaluate_samples(content: NDArray[np.uint8], inputs: Sequence[Array], sample
         raise UserError("has no ONNX model") from None
     names = [entry.name for entry in model.graph.input]
     shapes = [[dim.dim_value for dim in entry.type.tensor_type.shape.dim] for entry in model.graph.input]
-    made = []
+    given = []
     for sample in range(samples):
         arrays = (np.asarray(array[sample]).reshape(own) for array, own in zip(inputs, shapes, strict=True))
-        result = evaluate(model, dict(zip(names, arrays, strict=True)))
-        if result.size != int(np.prod(shape)):
+        given.append(dict(zip(names, arrays, strict=True)))
+    made = _evaluated(model, given)
+    for result in made:
+        if result.size != prod(shape):
             raise UserError(f"makes {result.shape}, expected {tuple(shape)}")
-        made.append(result.reshape(shape))
-    return np.stack(made)
+    return np.stack([result.reshape(shape) for result in made])
 
 
 def fold(model: onnx.ModelProto, size_of_inputs: int) -> Array:
@@ -165,7 +169,7 @@ def fold(model: onnx.ModelProto, size_of_inputs: int) -> Array:
         raise UserError("has only constant inputs, expected an activation")
     try:
         _, shape = result_of(model)
-        size = int(np.prod(shape, dtype=object)) if shape else 1
+        size = prod(shape)
     except UserError as error:
         if "known only when it runs" not in str(error) or operator not in ("NonZero", "Unique", "Compress"):
             raise

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
 import onnx
@@ -21,6 +22,9 @@ LARGEST_TENSOR = 1 << 28
 
 LONGEST_SENTENCE = 300
 """Characters of another library's message."""
+
+ONNX_DOMAINS = ("", "ai.onnx")
+"""Of ONNX's own operators."""
 
 COMPILED = {
     "EPContext": "an execution provider of ONNX Runtime",
@@ -105,10 +109,7 @@ def _names(graph: onnx.GraphProto) -> Iterator[str]:
 
 def _check_constants(model: onnx.ModelProto, name: str) -> None:
     for initializer in model.graph.initializer:
-        size = 1
-        for n in initializer.dims:
-            size *= n
-        if any(n < 0 for n in initializer.dims) or size > LARGEST_TENSOR:
+        if any(n < 0 for n in initializer.dims) or prod(initializer.dims) > LARGEST_TENSOR:
             raise UserError(
                 f"{name}: the constant {label(initializer.name)} has the shape {list(initializer.dims)[:9]}, supported "
                 f"are up to {LARGEST_TENSOR} elements"

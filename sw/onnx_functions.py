@@ -203,17 +203,17 @@ def _spreads(node: Node) -> bool:
     constant = next(value for value in values if isinstance(value, Constant | QuantizedConstant))
     other = next(value for value in values if value is not constant)
     return isinstance(constant, QuantizedConstant) and (
-        sum(n > 1 for n in constant.shape) > 1 or np.broadcast_shapes(*_checked(node)) != other.shape
+        sum(n > 1 for n in constant.shape) > 1 or _broadcast(node) != other.shape
     )
 
 
-def _checked(node: Node) -> tuple[Shape, Shape]:
+def _broadcast(node: Node) -> Shape:
+    """The shape of the result of two inputs."""
     a, b = node.shape(0), node.shape(1)
     try:
-        np.broadcast_shapes(a, b)
+        return np.broadcast_shapes(a, b)
     except ValueError:
         raise node.refuse(f"has inputs of shapes {a} and {b}, which do not fit each other") from None
-    return a, b
 
 
 def _biased(node: Node) -> Value | None:
@@ -246,8 +246,7 @@ def _operand(node: Node, index: int) -> DeviceValue:
 def _combined(node: Node, kind: type[Binary], a: DeviceValue, b: DeviceValue) -> Pending:
     """Two activations, which broadcast."""
     reader = node.reader
-    _checked(node)
-    shape = tuple(np.broadcast_shapes(a.shape, b.shape))
+    shape = _broadcast(node)
     node.need(len(shape) >= 1, "makes a tensor without axes")
     rank = len(shape)
 
@@ -268,22 +267,8 @@ def _combined(node: Node, kind: type[Binary], a: DeviceValue, b: DeviceValue) ->
 
 UNARY = (
     *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BatchNormalization", "Ceil", "Celu", "Cos", "Cosh"),
-    *(
-        "Div",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "LeakyRelu",
-        "Log",
-        "Max",
-        "Min",
-        "Mish",
-    ),
-    *("Mod", "Neg", "PRelu", "Pow", "Reciprocal", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh"),
+    *("Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Max", "Min"),
+    *("Mish", "Mod", "Neg", "PRelu", "Pow", "Reciprocal", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh"),
     *("Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu"),
 )
 """Operators that work on single values; those of several inputs where all but one are constant."""

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from math import prod
 
 from .graph import Transpose
+from .onnx_file import LARGEST_TENSOR
 from .onnx_node import Node
 from .onnx_values import DeviceValue, HostValue, Pending, Value
 from .onnx_views import Shape, moves
 
-LARGEST_SIZE = 1 << 28
-"""Elements of one activation."""
-
 
 def moved(node: Node, shape: Shape, move: Callable[[DeviceValue], DeviceValue]) -> Value:
     """Input 0 after `move`, which only moves values and commutes with everything that works on single ones."""
-    node.need(prod(shape) <= LARGEST_SIZE, f"makes a tensor of shape {shape}, supported are {LARGEST_SIZE} elements")
+    node.need(
+        prod(shape) <= LARGEST_TENSOR, f"makes a tensor of shape {shape}, supported are {LARGEST_TENSOR} elements"
+    )
     value = node.activation()
     if isinstance(value, Pending):
         waiting = value

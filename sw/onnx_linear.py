@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from . import wide_weights
 from .graph import ONNX, Concat, Conv2D, FullyConnected, TransposeConv2D
+from .onnx_file import LARGEST_TENSOR
 from .onnx_movement import sliced
-from .onnx_node import Node, padding, pair, positions
+from .onnx_node import SAME, Node, auto_pad, padding, pair, positions, with_rows
 from .onnx_values import Constant, DeviceValue, Pending, Quantization, QuantizedConstant, Value
 from .onnx_views import Shape, View, channels_last
 
@@ -129,32 +130,15 @@ def _image_and_kernel(node: Node) -> tuple[DeviceValue, NDArray[np.int64], Quant
     node.need(rank in (3, 4), f"has an input of {rank} axes, supported are 3 and 4")
     node.demand(len(weights.shape) == rank, f"has weights of {len(weights.shape)} axes for an input of {rank}")
     kernel = weights.integers if rank == 4 else weights.integers[:, :, None]
-    return _with_rows(node, source), kernel, weights, source.shape
+    return with_rows(node, source), kernel, weights, source.shape
 
 
-def _with_rows(node: Node, source: DeviceValue) -> DeviceValue:
-    """An image of one row, if there are only columns."""
-    if len(source.shape) == 4:
-        return source
-    n, channels, width = source.shape
-    image = node.reader.reshaped(source, f"{node.output}.row", (n, channels, 1, width))
-    return node.reader.ordered(image, channels_last(4), f"{node.output}.row")
-
-
-def _without_rows(node: Node, pending: Pending, shape: Shape, out: tuple[int, int], count: int) -> Pending:
-    """The result of a convolution on a row, as ONNX sees it."""
+def _without_rows(node: Node, pending: Pending, shape: Shape) -> Pending:
+    """The result of a convolution on an input of `shape`, where one spatial axis was the columns of one row."""
     if len(shape) == 4:
         return pending
-    reader, made, before = node.reader, (1, count, out[1]), pending.with_bias
-    assert before is not None
-
-    def emit(quantization: Quantization, low: int, high: int) -> DeviceValue:
-        return reader.reshaped(pending.emit(quantization, low, high), f"{node.output}.columns", made)
-
-    def with_bias(added: NDArray[np.float64]) -> Pending:
-        return _without_rows(node, before(added), shape, out, count)
-
-    return replace(pending, emit=emit, shape=made, with_bias=with_bias)
+    n, count, _, columns = pending.shape
+    return _shaped(node, pending, (n, count, columns), 1)
 
 
 def conv(node: Node) -> Value:
@@ -175,7 +159,7 @@ def conv(node: Node) -> Value:
     out = [positions(size[i], pads[i], pads[i + 2], (kernel[i] - 1) * dilation[i] + 1, stride[i]) for i in range(2)]
     node.demand(min(out) >= 1, f"has a kernel that is larger than its padded input of {size[0]}x{size[1]}")
     padded = (size[0] + pads[0] + pads[2]) * (size[1] + pads[1] + pads[3]) * source.shape[1]
-    node.demand(max(padded, out[0] * out[1] * count) <= 1 << 28, f"pads its input to {padded} elements")
+    node.demand(max(padded, out[0] * out[1] * count) <= LARGEST_TENSOR, f"pads its input to {padded} elements")
     pending = _linear(
         node,
         Conv2D,
@@ -189,7 +173,7 @@ def conv(node: Node) -> Value:
         dilation=dilation,
         groups=groups,
     )
-    return _without_rows(node, pending, shape, (out[0], out[1]), count)
+    return _without_rows(node, pending, shape)
 
 
 def conv_transpose(node: Node) -> Value:
@@ -206,7 +190,7 @@ def conv_transpose(node: Node) -> Value:
     spans = [(kernel[i] - 1) * dilation[i] + 1 for i in range(2)]
     node.need(spans[0] * spans[1] * inputs * count <= LARGEST_KERNEL, "has a kernel that is too large")
     before, out = _spread_over(node, (source.shape[2], source.shape[3]), spans, stride)
-    node.demand(min(out) >= 1 and out[0] * out[1] * count <= 1 << 28, f"makes {out[0]}x{out[1]} pixels")
+    node.demand(min(out) >= 1 and out[0] * out[1] * count <= LARGEST_TENSOR, f"makes {out[0]}x{out[1]} pixels")
     # Zeros between dilated weights, and between groups, whose weights are of the channels of their group.
     dense = np.zeros((count, *spans, inputs), kernels.dtype)
     for group in range(groups):
@@ -228,7 +212,7 @@ def conv_transpose(node: Node) -> Value:
         stride=stride,
         before=before,
     )
-    return _without_rows(node, pending, shape, out, count)
+    return _without_rows(node, pending, shape)
 
 
 def _spread_over(
@@ -238,10 +222,10 @@ def _spread_over(
     extra = node.integers("output_padding", (0, 0))
     extra = (0, *extra) if len(extra) == 1 else extra
     wanted = node.integers("output_shape", ())
-    auto = node.attribute("auto_pad", "NOTSET")
+    auto = auto_pad(node)
     node.demand(len(extra) == 2 and min(extra) >= 0, f"has output_padding {list(extra)}")
     whole = [stride[i] * (size[i] - 1) + extra[i] + spans[i] for i in range(2)]
-    if auto in ("SAME_UPPER", "SAME_LOWER") and not wanted:
+    if auto in SAME and not wanted:
         wanted = (size[0] * stride[0], size[1] * stride[1])
     if wanted:
         wanted = wanted[-2:] if len(wanted) > 1 else (1, *wanted)
@@ -249,7 +233,7 @@ def _spread_over(
         node.need(min(total) >= 0, f"has output_shape {list(wanted)}, which is more than {whole}")
         before = [n // 2 if auto == "SAME_UPPER" else n - n // 2 for n in total]
         return (before[0], before[1]), (wanted[0], wanted[1])
-    pads = padding(node, size, (1, 1), (1, 1), (1, 1)) if auto in ("NOTSET", "VALID") else (0, 0, 0, 0)
+    pads = padding(node, size, (1, 1), (1, 1), (1, 1))
     out = [whole[i] - pads[i] - pads[i + 2] for i in range(2)]
     return (pads[0], pads[1]), (out[0], out[1])
 
@@ -281,19 +265,19 @@ def _product(
         np.ascontiguousarray(matrix),
         bias,
     )
-    return _shaped(node, pending, made)
+    return _shaped(node, pending, made, len(made) - 1)
 
 
-def _shaped(node: Node, pending: Pending, shape: Shape) -> Pending:
-    """The rows of a product under another shape."""
+def _shaped(node: Node, pending: Pending, shape: Shape, channel: int) -> Pending:
+    """The result of a convolution or product under another shape, whose axis of output channels is `channel`."""
     reader, before = node.reader, pending.with_bias
     assert before is not None
     return Pending(
         lambda *levels: reader.reshaped(pending.emit(*levels), f"{node.output}.shape", shape),
         shape,
         pending.text,
-        with_bias=lambda added: _shaped(node, before(added), shape),
-        channel=len(shape) - 1,
+        with_bias=lambda added: _shaped(node, before(added), shape, channel),
+        channel=channel,
     )
 
 

@@ -11,7 +11,7 @@ from .graph import ONNX, Concat, Pad, Requantize, ResizeNearest, Slice
 from .onnx_layout import moved
 from .onnx_node import Node
 from .onnx_values import Constant, DeviceValue, Pending, Quantization, QuantizedConstant, Value
-from .onnx_views import Shape
+from .onnx_views import Shape, View
 
 
 def concat(node: Node) -> Value:
@@ -26,7 +26,7 @@ def concat(node: Node) -> Value:
         f"joins {', '.join(str(value.shape) for value in values[:9])} along axis {axis}, which do not fit",
     )
     node.need(len({value.real for value in values}) == 1, "joins integers and real numbers")
-    real, unsigned = values[0].real, values[0].unsigned
+    real = values[0].real
     node.need(real or len({value.unsigned for value in values}) == 1, "joins int8 and uint8")
     shape = (*first[:axis], sum(value.shape[axis] for value in values), *first[axis + 1 :])
 
@@ -36,9 +36,7 @@ def concat(node: Node) -> Value:
         target = reader.int8(node.output, tuple(shape[one] for one in order), quantization)
         names = [part.tensor for part in parts]
         tensor = reader.add(Concat, names, target, name=node.name, axis=order.index(axis))
-        return replace(
-            parts[0], tensor=tensor, view=replace(parts[0].view, image=shape, shape=shape), quantization=quantization
-        )
+        return replace(parts[0], tensor=tensor, view=View.ordered(shape, order), quantization=quantization)
 
     quantization = values[0].quantization
     if not real:
@@ -49,7 +47,7 @@ def concat(node: Node) -> Value:
     def emit(wanted: Quantization, low: int, high: int) -> DeviceValue:
         return join([rescaled(node, value, wanted, low, high) for value in values], wanted)
 
-    return Pending(emit, shape, node.text) if real else replace(values[0], unsigned=unsigned)
+    return Pending(emit, shape, node.text)
 
 
 def rescaled(node: Node, value: DeviceValue, wanted: Quantization, low: int = -128, high: int = 127) -> DeviceValue:
@@ -102,7 +100,7 @@ def taken(node: Node, value: DeviceValue, axis: int, places: Sequence[int]) -> D
     target = reader.like(f"{node.output}.taken", flat, (1, before, len(places), behind))
     tensor = reader.add(ResizeNearest, [flat], target, rows=tuple(range(before)), columns=tuple(places))
     shape = tuple(len(places) if i == axis else n for i, n in enumerate(value.shape))
-    view = replace(value.view, image=shape, shape=shape)
+    view = View.ordered(shape, value.view.order)
     return replace(value, tensor=reader.reshape(tensor, node.output, view.stored), view=view)
 
 
@@ -123,8 +121,11 @@ def pad(node: Node) -> Value:
     """Pad by constant amounts, with a constant, or with what is at the edges."""
     shape = node.shape()
     amounts = node.list_of_integers(1, "list of pads") if node.has(1) else node.integers("pads", ())
-    axes = [node.axis(one, len(shape)) for one in node.list_of_integers(3, "list of axes")] if node.has(3) else None
-    axes = list(range(len(shape))) if axes is None else axes
+    axes = (
+        [node.axis(one, len(shape)) for one in node.list_of_integers(3, "list of axes")]
+        if node.has(3)
+        else list(range(len(shape)))
+    )
     node.demand(len(amounts) == 2 * len(axes) == 2 * len(set(axes)), f"has {len(amounts)} pads for {len(axes)} axes")
     mode = node.attribute("mode", "constant")
     node.demand(mode in ("constant", "edge", "reflect", "wrap"), f"has the mode {mode!r}, which is unknown")
@@ -141,7 +142,7 @@ def pad(node: Node) -> Value:
 
 def _padded(node: Node, pads: dict[int, tuple[int, int]]) -> Value:
     reader, shape = node.reader, node.shape()
-    fill = float(node.constant(2, "value").reshape(-1)[0]) if node.has(2) else float(node.number("value", 0.0))
+    fill = float(node.constant(2, "value").reshape(-1)[0]) if node.has(2) else node.number("value", 0.0)
     padding = tuple(pads.get(axis, (0, 0)) for axis in range(len(shape)))
     grown = tuple(n + sum(pair) for n, pair in zip(shape, padding, strict=True))
 
@@ -151,7 +152,7 @@ def _padded(node: Node, pads: dict[int, tuple[int, int]]) -> Value:
         target = reader.like(node.output, value.tensor, tuple(grown[axis] for axis in order))
         settings: dict[str, Any] = {"padding": tuple(padding[axis] for axis in order), "value": level}
         tensor = reader.add(Pad, [value.tensor], target, name=node.name, **settings)
-        return replace(value, tensor=tensor, view=replace(value.view, image=grown, shape=grown))
+        return replace(value, tensor=tensor, view=View.ordered(grown, order))
 
     value = node.activation()
     if not isinstance(value, Pending):
@@ -222,7 +223,7 @@ def sliced(node: Node, value: DeviceValue, start: Shape, step: Shape, size: Shap
     target = reader.like(name or node.output, value.tensor, tuple(size[axis] for axis in order))
     places = {"start": tuple(start[axis] for axis in order), "step": tuple(step[axis] for axis in order)}
     tensor = reader.add(Slice, [value.tensor], target, name=node.name, **places)
-    return replace(value, tensor=tensor, view=replace(value.view, image=size, shape=size))
+    return replace(value, tensor=tensor, view=View.ordered(size, order))
 
 
 def split(node: Node) -> list[Value]:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 LONGEST_LABEL = 80
 """Characters of a name in a message."""
 
+SAME = ("SAME_UPPER", "SAME_LOWER")
+"""Values of auto_pad that give a result for each stride."""
+
 
 class HostError(UserError):
     """The node cannot run on the NPU; the sentence says why, and the host may run it."""
@@ -141,7 +144,7 @@ class Node:
         if isinstance(value, HostValue) and self.reader.tensors[value.tensor].dtype in ("int8", "uint8"):
             return self.reader.integers_to_device(value, self.proto.input[index])
         if isinstance(value, Pending) and value.function is not None:
-            found = self.reader.on_levels(value, self)
+            found = self.reader.on_levels(value)
             if found is not None:
                 return found
         if isinstance(value, Pending):
@@ -166,6 +169,13 @@ class Node:
         return self.reader.ordered(value, channels_last(len(shape)), self.output)
 
 
+def with_rows(node: Node, value: DeviceValue) -> DeviceValue:
+    """An image of four axes, channels last, with a row of its own where there are only columns."""
+    n, channels, *rest = value.shape
+    image = node.reader.reshaped(value, f"{node.output}.row", (n, channels, 1, *rest)) if len(rest) == 1 else value
+    return node.reader.ordered(image, channels_last(4), f"{node.output}.image")
+
+
 def pair(node: Node, name: str, default: tuple[int, int]) -> tuple[int, int]:
     """An attribute of two positive integers, or of one for the second axis alone."""
     values = node.integers(name, default)
@@ -178,20 +188,30 @@ def padding(
     node: Node, size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int]
 ) -> tuple[int, int, int, int]:
     """Top, left, bottom, right from `pads` or `auto_pad`."""
-    auto = node.attribute("auto_pad", "NOTSET")
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        totals = []
-        for axis in range(2):
-            span = (kernel[axis] - 1) * dilation[axis] + 1
-            totals.append(max((-(-size[axis] // stride[axis]) - 1) * stride[axis] + span - size[axis], 0))
-        small, large = [total // 2 for total in totals], [total - total // 2 for total in totals]
-        first, second = (small, large) if auto == "SAME_UPPER" else (large, small)
-        return first[0], first[1], second[0], second[1]
-    node.demand(auto in ("NOTSET", "VALID"), f"has auto_pad {auto!r}, which is unknown")
+    auto = auto_pad(node)
+    if auto in SAME:
+        spans = [(kernel[i] - 1) * dilation[i] + 1 for i in range(2)]
+        top, bottom = same_padding(size[0], spans[0], stride[0], auto)
+        left, right = same_padding(size[1], spans[1], stride[1], auto)
+        return top, left, bottom, right
     pads = [0, 0, 0, 0] if auto == "VALID" else list(node.integers("pads", (0, 0, 0, 0)))
     pads = [0, pads[0], 0, pads[1]] if len(pads) == 2 else pads
     node.need(len(pads) == 4 and min(pads) >= 0, f"has pads {pads}, supported are four numbers of 0 or more")
     return pads[0], pads[1], pads[2], pads[3]
+
+
+def auto_pad(node: Node) -> str:
+    """NOTSET, VALID or one of SAME."""
+    auto = str(node.attribute("auto_pad", "NOTSET"))
+    node.demand(auto in ("NOTSET", "VALID", *SAME), f"has auto_pad {auto!r}, which is unknown")
+    return auto
+
+
+def same_padding(size: int, span: int, stride: int, auto: str) -> tuple[int, int]:
+    """Cells before and after an axis; the odd one is after for SAME_UPPER."""
+    total = max((-(-size // stride) - 1) * stride + span - size, 0)
+    small, large = total // 2, total - total // 2
+    return (small, large) if auto == "SAME_UPPER" else (large, small)
 
 
 def positions(size: int, before: int, after: int, span: int, stride: int, ceil_mode: bool = False) -> int:

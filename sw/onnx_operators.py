@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from .onnx_file import ONNX_DOMAINS
 from .onnx_functions import FUNCTIONS, binary, clip, relu
 from .onnx_layout import (
     depth_to_space,
@@ -77,8 +78,6 @@ OPERATORS: dict[str, Callable[[Node], Value | list[Value]]] = {
     "Unsqueeze": unsqueeze,
     "Upsample": resize,
 }
-
-ONNX_DOMAINS = ("", "ai.onnx")
 
 DOMAINS = {
     "QuantizeLinear": (*ONNX_DOMAINS, "com.microsoft"),

@@ -5,8 +5,10 @@ from math import prod
 from typing import Any
 
 from .graph import ONNX, AveragePool2D, MaxPool2D, ResizeNearest
+from .onnx_file import LARGEST_TENSOR
 from .onnx_layout import moved
-from .onnx_node import Node, padding, pair, positions
+from .onnx_movement import taken
+from .onnx_node import SAME, Node, auto_pad, padding, pair, positions, same_padding, with_rows
 from .onnx_values import DeviceValue, Pending, Quantization, Value
 from .onnx_views import Shape, View, channels_last
 
@@ -61,13 +63,6 @@ def _pooled_shape(shape: Shape, geometry: Geometry) -> Shape:
     return (1, shape[1], *geometry.outputs[4 - len(shape) :])
 
 
-def _with_rows(node: Node, value: DeviceValue) -> DeviceValue:
-    """Channels last, with a row of its own where there are only columns."""
-    n, channels, *rest = value.shape
-    image = node.reader.reshaped(value, f"{node.output}.row", (n, channels, 1, *rest)) if len(rest) == 1 else value
-    return node.reader.ordered(image, channels_last(4), f"{node.output}.image")
-
-
 def max_pool(node: Node) -> Value:
     """MaxPool, without indices: any number of axes, any window, stride, padding and dilation."""
     outputs = [name for name in node.proto.output if name]
@@ -92,7 +87,7 @@ def max_pool(node: Node) -> Value:
 
 def _maximum(node: Node, value: DeviceValue, geometry: Geometry) -> DeviceValue:
     reader, shape = node.reader, _pooled_shape(value.shape, geometry)
-    image = _with_rows(node, value)
+    image = with_rows(node, value)
     made = (1, shape[1], *geometry.outputs)
     view = View.ordered(made, channels_last(4))
     target = reader.like(node.output, image.tensor, view.stored)
@@ -110,14 +105,12 @@ def _windows(node: Node, axis: int, axes: int, size: int) -> list[list[int]]:
 
     window, stride, dilation = entry("kernel_shape", 1), entry("strides", 1), entry("dilations", 1)
     span = (window - 1) * dilation + 1
-    auto = node.attribute("auto_pad", "NOTSET")
+    auto = auto_pad(node)
     pads = node.integers("pads", (0,) * (2 * axes))
     node.demand(len(pads) == 2 * axes and min(pads) >= 0, f"has pads {list(pads)} for {axes} axes")
     before, after = (pads[axis], pads[axis + axes]) if auto == "NOTSET" else (0, 0)
-    if auto in ("SAME_UPPER", "SAME_LOWER"):
-        total = max((-(-size // stride) - 1) * stride + span - size, 0)
-        before = total // 2 if auto == "SAME_UPPER" else total - total // 2
-        after = total - before
+    if auto in SAME:
+        before, after = same_padding(size, span, stride, auto)
     count = positions(size, before, after, span, stride, bool(node.integer("ceil_mode", 0)))
     node.demand(count >= 1, f"has a window that is larger than its padded input of {size} cells")
     node.need(count * window <= WIDEST, f"has {count} windows of {window} cells along an axis")
@@ -132,20 +125,18 @@ def _windows(node: Node, axis: int, axes: int, size: int) -> list[list[int]]:
 def _maximum_along(node: Node, value: DeviceValue, axis: int, windows: list[list[int]]) -> DeviceValue:
     """The largest of some cells along an axis of what ONNX sees; cells side by side first, then a window each."""
     reader = node.reader
-    value = reader.unfolded(value, f"{node.output}.from")
-    stored, where = value.view.stored, value.view.order.index(axis)
-    before, behind = prod(stored[:where]), prod(stored[where + 1 :])
     width = max(len(cells) for cells in windows)
     # A cell that is there twice changes no maximum.
     columns = tuple(cells[min(i, len(cells) - 1)] for cells in windows for i in range(width))
-    flat = reader.reshape(value.tensor, f"{node.output}.rows", (1, before, stored[where], behind))
-    spread = reader.like(f"{node.output}.spread", flat, (1, before, len(columns), behind))
-    taken = reader.add(ResizeNearest, [flat], spread, rows=tuple(range(before)), columns=columns)
+    value = taken(node, reader.unfolded(value, f"{node.output}.from"), axis, columns)
+    stored, where = value.view.stored, value.view.order.index(axis)
+    before, behind = prod(stored[:where]), prod(stored[where + 1 :])
+    flat = reader.reshape(value.tensor, f"{node.output}.spread", (1, before, len(columns), behind))
     geometry = Geometry((1, width), (1, width), (0, 0, 0, 0), (before, len(windows)))
     target = reader.like(f"{node.output}.largest", flat, (1, before, len(windows), behind))
-    tensor = reader.add(MaxPool2D, [taken], target, name=node.name, **geometry.settings)
+    tensor = reader.add(MaxPool2D, [flat], target, name=node.name, **geometry.settings)
     shape = tuple(len(windows) if i == axis else n for i, n in enumerate(value.shape))
-    view = replace(value.view, image=shape, shape=shape)
+    view = View.ordered(shape, value.view.order)
     return replace(value, tensor=reader.reshape(tensor, node.output, view.stored), view=view)
 
 
@@ -172,7 +163,7 @@ def _average(
     view = View.ordered((1, shape[1], *geometry.outputs), channels_last(4))
 
     def emit(quantization: Quantization, low: int, high: int) -> DeviceValue:
-        tensor = _with_rows(node, source).tensor
+        tensor = with_rows(node, source).tensor
         if windows is not None:
             rows, columns = (tuple(cell for cells in one for cell in cells) for one in windows)
             spread = reader.like(f"{node.output}.spread", tensor, (1, len(rows), len(columns), shape[1]))
@@ -200,7 +191,7 @@ def _reduced(node: Node, axes: list[int], kind: type[MaxPool2D] | type[AveragePo
     kept = tuple(1 if axis in axes else n for axis, n in enumerate(shape))
     made = kept if keep else tuple(n for axis, n in enumerate(shape) if axis not in axes)
     node.need(len(made) >= 1, "makes a tensor without axes")
-    node.need(len(shape) < 3 or prod(shape) <= 1 << 28, "has too large an input")
+    node.need(len(shape) < 3 or prod(shape) <= LARGEST_TENSOR, "has too large an input")
 
     def reduce(value: DeviceValue, target: Quantization, limits: dict[str, Any]) -> DeviceValue:
         value = reader.unfolded(value, f"{node.output}.from")

@@ -12,6 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
+from .onnx_file import ONNX_DOMAINS
 from .onnx_node import Node
 from .onnx_values import Constant
 
@@ -19,7 +20,6 @@ Array = NDArray[Any]
 Expansion = tuple[list[onnx.NodeProto], dict[str, Array]]
 """Nodes in order, and the constants that they read besides those of the model."""
 
-OWN = ("", "ai.onnx")
 MICROSOFT = ("com.microsoft",)
 
 
@@ -166,10 +166,10 @@ EXPANSIONS: dict[str, tuple[tuple[str, ...], Callable[[Node], Expansion]]] = {
     "QLinearAdd": (MICROSOFT, of_two("Add")),
     "QLinearAveragePool": (MICROSOFT, of_one("AveragePool", *POOL)),
     "QLinearConcat": (MICROSOFT, concat),
-    "QLinearConv": ((*OWN, *MICROSOFT), conv),
+    "QLinearConv": ((*ONNX_DOMAINS, *MICROSOFT), conv),
     "QLinearGlobalAveragePool": (MICROSOFT, of_one("GlobalAveragePool")),
     "QLinearLeakyRelu": (MICROSOFT, of_one("LeakyRelu", "alpha")),
-    "QLinearMatMul": (OWN, matmul),
+    "QLinearMatMul": (ONNX_DOMAINS, matmul),
     "QLinearMul": (MICROSOFT, of_two("Mul")),
     "QLinearSigmoid": (MICROSOFT, of_one("Sigmoid")),
     "QLinearSoftmax": (MICROSOFT, of_one("Softmax", "axis")),

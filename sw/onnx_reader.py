@@ -19,7 +19,7 @@ from .errors import UserError
 from .graph import DTYPES, Graph, OnnxNode, Reshape, Tensor, verify
 from .onnx_builder import Builder
 from .onnx_evaluate import fold, result_of, runs, single
-from .onnx_file import LARGEST_TENSOR, load
+from .onnx_file import LARGEST_TENSOR, ONNX_DOMAINS, load
 from .onnx_node import HostError, Node, label
 from .onnx_operators import DOMAINS, MOVING, OPERATORS
 from .onnx_qoperators import EXPANSIONS
@@ -70,7 +70,7 @@ class Reader(Builder):
         super().__init__(entry.name for entry in model.graph.output)
         self.name = name
         self.model = model
-        self.opset = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=1)
+        self.opset = max((entry.version for entry in model.opset_import if entry.domain in ONNX_DOMAINS), default=1)
         self.inputs: list[str] = []
         self.values: dict[str, Value] = {}
         self.makers: dict[str, Node] = {}
@@ -119,14 +119,12 @@ class Reader(Builder):
         if proto.op_type in EXPANSIONS and proto.domain in EXPANSIONS[proto.op_type][0]:
             self._expand(node)
             return
-        if proto.domain not in DOMAINS.get(proto.op_type, ("", "ai.onnx")):
+        if proto.domain not in DOMAINS.get(proto.op_type, ONNX_DOMAINS):
             raise node.refuse(f"is a custom operator of {label(proto.domain)}, which is not supported")
-        constant = bool(present) and all(
-            isinstance(self.values[name], Constant | QuantizedConstant) for name in present
-        )
+        constant = all(isinstance(self.values[name], Constant | QuantizedConstant) for name in present)
         if proto.op_type == "Shape" and present:
             self._shape(node)
-        elif (constant or not present) and proto.op_type != "DequantizeLinear":
+        elif constant and proto.op_type != "DequantizeLinear":
             self._define(node, self.folded(node))
         else:
             self._define(node, self._operate(node))

@@ -1,7 +1,6 @@
 """Resize and Upsample, from ONNX: the nearest cell of any size, and linear interpolation by whole factors."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from math import floor, lcm
 
@@ -11,7 +10,7 @@ from .graph import ONNX, AveragePool2D, ResizeNearest
 from .onnx_movement import taken_along
 from .onnx_node import Node
 from .onnx_values import DeviceValue, Pending, Quantization, Value
-from .onnx_views import Shape, channels_last
+from .onnx_views import Shape, View, channels_last
 
 LARGEST_SIDE = 1 << 14
 """Cells along an axis."""
@@ -150,7 +149,7 @@ def _linear(node: Node, axes: list[list[Place]]) -> Value:
         (rows, stride_y), (columns, stride_x) = spread
         wide = reader.like(f"{node.output}.spread", image.tensor, (1, len(rows), len(columns), shape[1]))
         tensor = reader.add(ResizeNearest, [image.tensor], wide, rows=tuple(rows), columns=tuple(columns))
-        view = replace(image.view, image=shape, shape=shape)
+        view = View.ordered(shape, image.view.order)
         made = reader.add(
             AveragePool2D,
             [tensor],

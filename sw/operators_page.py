@@ -15,6 +15,7 @@ from . import lower, onnx_operators, onnx_qoperators, tflite_operators
 from .files import replace_file
 from .graph import Constant, OnnxNode, Operator, Reshape
 from .limits import HOST_REASONS
+from .network import HOST, NOWHERE, NPU
 from .network_file import operator_kinds
 from .onnx_node import Node as OnnxReading
 from .onnx_reader import Reader as OnnxReader
@@ -30,7 +31,7 @@ NOTE = (
     "sw/limits.py: change those, not this page. -->"
 )
 
-ALONE, EITHER, HOST, NOWHERE, NEITHER = "npu", "npu or host", "host", "layout", "refused"
+EITHER, NEITHER = f"{NPU} or {HOST}", "refused"
 
 LOWERING = ("lower", "tables", "elementwise", "fixed_point", "multiplier", "wide_weights")
 """Beginnings of the names of modules that bring operators to the device."""
@@ -78,7 +79,7 @@ def _where(kinds: Iterable[type[Operator]], known: Mapping[type[Operator], Said]
     places = set()
     for kind in kinds:
         if kind in known:
-            places.add(EITHER if known[kind].refused else ALONE)
+            places.add(EITHER if known[kind].refused else NPU)
         elif kind is not Reshape:
             places.add(HOST)
     if not places:

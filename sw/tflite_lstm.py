@@ -50,6 +50,7 @@ def lstm(node: Node) -> None:
     recurrent = _gates(node, gates, RECURRENT_WEIGHTS, shape[1], state.scale, state.zero_point, None)
     hidden = _hidden(node)
     projection = _projection(node, outputs, cells, hidden, state)
+    cell_exponent = _cell_exponent(node)
     node.add(
         Lstm,
         [source],
@@ -66,9 +67,9 @@ def lstm(node: Node) -> None:
         projection_bias=projection[1],
         projection_factor=projection[2],
         zero_point=state.zero_point,
-        cell_exponent=_cell_exponent(node),
+        cell_exponent=cell_exponent,
         coupled=coupled,
-        cell_clip=_clip(node, "CellClip", 2.0 ** _cell_exponent(node), 32767),
+        cell_clip=_clip(node, "CellClip", 2.0**cell_exponent, 32767),
         projection_clip=_clip(node, "ProjClip", result.tensor.scale, 127),
         time_major=bool(node.option("TimeMajor")),
     )

@@ -1,4 +1,5 @@
-"""Random graphs around one operator, for all that the device executes besides convolutions and pooling."""
+"""Random graphs around one operator, for all that the device executes besides convolutions and pooling; what
+rewrites make of graphs."""
 
 from dataclasses import dataclass, replace
 
@@ -21,10 +22,11 @@ from weft.sw.graph import (
     Subtract,
     Transpose,
     TransposeConv2D,
+    verify,
 )
 from weft.sw.tflite_tables import prelu
 
-from tests.sw.networks import Builder
+from tests.sw.networks import Builder, evaluate
 
 
 @dataclass
@@ -290,7 +292,28 @@ def network(kind, seed, tables=True):
     return draw.graph(*dict.fromkeys(draw.behind(made)))
 
 
+def kinds(graph):
+    """What operators a graph has, in order."""
+    return [type(operator) for operator in graph.operators]
+
+
 def samples(graph, seed):
     """One sample of every input."""
     random = np.random.default_rng(seed)
-    return [random.integers(-128, 128, graph.tensors[name].shape, dtype=np.int8) for name in graph.inputs]
+    tensors = [graph.tensors[name] for name in graph.inputs]
+    return [
+        random.normal(0, 3, one.shape).astype(np.float32)
+        if one.dtype == "float32"
+        else random.integers(-128, 128, one.shape, dtype=np.int8)
+        for one in tensors
+    ]
+
+
+def same(before, after):
+    """Both graphs give the same; returns the second one."""
+    verify(after)
+    assert (after.inputs, after.outputs) == (before.inputs, before.outputs)
+    x = samples(before, 0)
+    for one, other in zip(evaluate(before, *x), evaluate(after, *x), strict=True):
+        np.testing.assert_array_equal(one, other)
+    return after

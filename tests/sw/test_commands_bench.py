@@ -54,6 +54,7 @@ def test_a_missed_bar_is_told_and_fails(monkeypatch, capsys):
     "arguments, sentence",
     [
         (["--readme", "empty.md"], f"empty.md: the text must have one line {BEGIN} and behind it one line {END}"),
+        (["--readme", "bytes.md"], "bytes.md: this is not a text in UTF-8"),
         (["--readme", "none.md"], "No such file or directory (none.md)"),
         (["--json", "none/b.json"], "none/b.json: the folder none does not exist"),
     ],
@@ -61,4 +62,5 @@ def test_a_missed_bar_is_told_and_fails(monkeypatch, capsys):
 )
 def test_bad_input_is_told_before_the_work(tmp_path, arguments, sentence):
     (tmp_path / "empty.md").touch()
+    (tmp_path / "bytes.md").write_bytes(b"\xff")
     assert refusal("bench", *arguments, folder=tmp_path) == sentence

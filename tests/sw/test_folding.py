@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from weft.sim.golden_graph import run_graph
 from weft.sw.folding import drop_copies, fold_constants, fold_padding, renamed
 from weft.sw.graph import (
     Add,
@@ -20,25 +19,10 @@ from weft.sw.graph import (
     ResizeNearest,
     Slice,
     Transpose,
-    verify,
 )
 from weft.sw.passes import drop_unused, simplify
 
-from tests.sw.operator_networks import KINDS, Drawing, network, samples
-
-
-def kinds(graph):
-    return [type(operator) for operator in graph.operators]
-
-
-def same(before, after):
-    """Both graphs give the same; returns the second one."""
-    verify(after)
-    assert (after.inputs, after.outputs) == (before.inputs, before.outputs)
-    x = samples(before, 0)
-    for one, other in zip(run_graph(before, x), run_graph(after, x), strict=True):
-        np.testing.assert_array_equal(one, other)
-    return after
+from tests.sw.operator_networks import KINDS, Drawing, kinds, network, same
 
 
 @pytest.fixture

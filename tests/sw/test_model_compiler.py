@@ -35,8 +35,8 @@ from weft.sw.tflite_reader import read_tflite
 from tests.configurations import CONFIGURATIONS
 from tests.sw.mixed_networks import append, mixed_network, random_inputs
 from tests.sw.networks import Builder
+from tests.sw.test_host_operators import as_bytes, recorded
 from tests.sw.tflite_cases import CASES
-from tests.sw.tflite_record import REFERENCE
 
 MEMORY = 4 << 20
 
@@ -81,19 +81,13 @@ def test_the_mixed_networks_have_several_programs():
 @pytest.mark.parametrize("name", CASES)
 def test_tflite_cases_on_the_machine(name):
     """Every byte is that of TFLite's reference kernels, wherever the operators run."""
-    with np.load(REFERENCE) as file:
-        index = file["names"].tolist().index(name)
-        start = int(file["lengths"][:index].sum())
-        wanted = file["bytes"][start : start + int(file["lengths"][index])]
     case = CASES[name]()
     graph = read_tflite(case.model, name)
     inputs = [
         array.reshape(len(array), *graph.tensors[tensor].shape[1:])
         for array, tensor in zip(case.inputs, graph.inputs, strict=True)
     ]
-    found = on_machine(compile_model(graph, SMALL), inputs)
-    found = [np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8) for array in found]
-    assert np.array_equal(np.concatenate(found), wanted)
+    assert as_bytes(on_machine(compile_model(graph, SMALL), inputs)) == recorded(name)
 
 
 @pytest.fixture
@@ -139,12 +133,9 @@ def test_what_a_layer_does_besides_is_told(build):
 def test_an_operator_that_the_device_cannot_hold_goes_to_the_host(build):
     x = build.conv(build.input((1, 6, 6, 2)), 4, (3, 3))
     y = build.conv(x, 300, (1, 1))
-    network = check(build.graph(build.conv(y, 2, (3, 3))), SMALL.replace(parameter_channels=64, weight_tiles=64), 0)
-    assert [row.where for row in network.rows].count(HOST) <= 1
-    tiny = SMALL.replace(accumulators=2)
-    network = check(build.graph(build.conv(y, 2, (3, 3))), tiny, 0)
-    refused = [row for row in network.rows if row.where == HOST]
-    assert all(row.inner and row.note for row in refused)
+    network = check(build.graph(build.conv(y, 2, (3, 3))), SMALL.replace(parameter_channels=64), 0)
+    assert [(row.where, row.inner) for row in network.rows] == [(NPU, False), (HOST, True), (NPU, False)]
+    assert network.rows[1].note.startswith("conv 'conv1' has 300 channels")
 
 
 def test_operators_of_one_name_are_told_apart(build):

@@ -110,6 +110,17 @@ def test_means_over_three_axes_are_for_the_host(op, attributes, reason):
     assert node.reason.startswith(reason)
 
 
+@pytest.mark.parametrize("dilations", [[1, 1], [2, 1]])
+def test_an_unknown_padding_is_refused(dilations):
+    m = Model()
+    pooled = m.node(
+        "MaxPool", [m.pair(m.input((1, 2, 6, 6)))], kernel_shape=[2, 2], dilations=dilations, auto_pad="ALL"
+    )
+    m.output(m.pair(pooled, 0.05))
+    with pytest.raises(UserError, match="has auto_pad 'ALL', which is unknown"):
+        read_onnx(m.make())
+
+
 def test_indices_of_maxima_are_refused():
     m = Model()
     m.node("MaxPool", [m.pair(m.input((1, 2, 4, 4)))], outputs=2, kernel_shape=[2, 2])

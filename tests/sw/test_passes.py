@@ -14,25 +14,8 @@ from weft.sw.passes import (
     whole_kernels_to_products,
 )
 
-from tests.sw.networks import Builder, evaluate, random_network
-
-
-def kinds(graph):
-    return [type(operator) for operator in graph.operators]
-
-
-def same(before, after):
-    """Both graphs give the same; returns the second one."""
-    assert after.inputs == before.inputs
-    assert after.outputs == before.outputs
-    tensor = before.tensors[before.inputs[0]]
-    random = np.random.default_rng(0)
-    x = random.integers(-128, 128, tensor.shape, dtype=np.int8)
-    if tensor.dtype == "float32":
-        x = random.normal(0, 3, tensor.shape).astype(np.float32)
-    for one, other in zip(evaluate(before, x), evaluate(after, x), strict=True):
-        np.testing.assert_array_equal(one, other)
-    return after
+from tests.sw.networks import Builder, random_network
+from tests.sw.operator_networks import kinds, same
 
 
 @pytest.fixture

@@ -54,6 +54,11 @@ def test_streamed_weights_are_what_a_run_loads():
     assert traffic_of([*loads, conv(tag=1)], (1,), Config()) == {1: Traffic(0, 640 + 320 + 999, 960, True)}
 
 
+@pytest.mark.parametrize("space", [Space.SCRATCHPAD, Space.PARAMETERS, Space.TABLES])
+def test_weights_stay_where_a_run_loads_something_else(space):
+    assert traffic_of([load(2048, 1, space), conv(tag=1)], (1,), Config()) == {1: Traffic(0, 2048, 64, False)}
+
+
 def test_inputs_are_moved_for_the_next_layer_and_outputs_for_the_last():
     drains = [instruction(Opcode.DRAIN, tag=tag) for tag in (1, 2)]
     store = instruction(Opcode.STORE, tag=3, bytes=10, rows=2)

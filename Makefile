@@ -49,7 +49,7 @@ $(VENV)/ready: pyproject.toml .ci/environment
 
 $(VENV)/ready-test: $(VENV)/ready
 	@echo "Installing what the tests need into $(VENV)"
-	@$(PIP_INSTALL) --editable ".[test]"
+	@$(PIP_INSTALL) --editable ".[test,fpga,formal]"
 	@touch $@
 
 clean:

@@ -12,11 +12,12 @@ export PIP_USER := 0
 export PYTHON
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench generate test lint clean
+.PHONY: help demo bench generate test verify lint clean
 
 help:
 	@echo "make demo       LeNet-5 on the RTL of an 8x8 NPU, checked byte for byte (ARGS=\"--mnist DIR\" for MNIST)"
 	@echo "make test       lint, types and all tests"
+	@echo "make verify     proofs, faults, mutants, coverage: docs/verification.md (ARGS=\"formal mutants\")"
 	@echo "make bench      cycles, bound and ratio per layer"
 	@echo "make generate   Verilog, JSON and C header of an NPU in build/npu (ARGS=\"--preset large\")"
 	@echo "make clean      remove all that was made, the environment included"
@@ -32,6 +33,9 @@ generate: $(VENV)/ready
 
 test: lint
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+
+verify: $(VENV)/ready-test
+	@$(BIN)/python -m tests.verify --docs docs/verification.md $(ARGS)
 
 # mypy does not see through the editable installation: it gets the five folders as one package by links.
 lint: $(VENV)/ready-test

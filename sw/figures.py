@@ -223,16 +223,17 @@ def mnist_sheet(mnist: Mnist) -> Sheet:
     return Sheet(title, ("what", "measured", "bar"), rows)
 
 
-def insert(text: str, sheets: Iterable[Sheet], where: str) -> str:
-    """The text with what stands between BEGIN and END replaced by the tables; `where` names it in errors.
+def insert(text: str, sheets: Iterable[Sheet], where: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
+    """The text with what stands between two marks replaced by the tables; `where` names it in errors.
 
     Raises
     ------
     UserError
         If the two do not stand there, each once and in order.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise UserError(f"{where}: the text must have one line {BEGIN} and behind it one line {END}")
-    before, _, rest = text.partition(BEGIN)
-    _, _, behind = rest.partition(END)
-    return "\n\n".join([before + BEGIN, *(sheet.markdown() for sheet in sheets), END + behind])
+    begin, end = marks
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise UserError(f"{where}: the text must have one line {begin} and behind it one line {end}")
+    before, _, rest = text.partition(begin)
+    _, _, behind = rest.partition(end)
+    return "\n\n".join([before + begin, *(sheet.markdown() for sheet in sheets), end + behind])

@@ -1,0 +1,96 @@
+"""`make verify`: all campaigns, the table of their figures, and docs/verification.md.
+
+    python -m tests.verify [--list] [--docs FILE.md] [NAME ...]
+
+runs the campaigns of these names, or all; exit status 1 if a bar is missed. With --docs the table goes between the
+marks of the file.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+from weft.sim.verification import Campaign, Row, run_campaigns, sheet
+from weft.sw.commands_shared import processors
+from weft.sw.errors import UserError
+from weft.sw.figures import insert
+from weft.sw.files import replace_file
+from weft.sw.progress import standard_output
+
+CAMPAIGNS: dict[str, Campaign] = {}
+"""By name, the longest first: what is begun last should be short. "faults 1" and "faults 2" are two parts of one, and
+are both meant by the name "faults"."""
+
+MARKS = ("<!-- verify:begin -->", "<!-- verify:end -->")
+
+
+def chosen(names: Sequence[str]) -> dict[str, Campaign]:
+    """The campaigns of these names, or all.
+
+    Raises
+    ------
+    UserError
+        For a name that there is not.
+    """
+    known = dict.fromkeys(name.split()[0] for name in CAMPAIGNS)
+    for name in names:
+        if name not in known:
+            raise UserError(f"{name} is not a campaign; the campaigns are {', '.join(known)}")
+    return {name: campaign for name, campaign in CAMPAIGNS.items() if not names or name.split()[0] in names}
+
+
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Of campaigns; all by default.")] = None,
+    docs: Annotated[Path | None, typer.Option(metavar="FILE.md", help="Gets the table between its marks.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="Name the campaigns, and run none.")] = False,
+) -> None:
+    """Run verification campaigns; exit status 1 if a bar is missed."""
+    try:
+        missed = _verify(names or [], docs, show)
+    except UserError as error:
+        typer.echo(f"weft: {error}", err=True)
+        raise typer.Exit(2) from None
+    if missed:
+        raise typer.Exit(1)
+
+
+def _text(docs: Path) -> str:
+    """The page that the table is for; one that cannot take it is told before the work."""
+    try:
+        text = docs.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{docs}: the file cannot be read: {error.strerror}") from None
+    insert(text, (), str(docs), MARKS)
+    return text
+
+
+def _verify(names: Sequence[str], docs: Path | None, show: bool) -> list[str]:
+    campaigns = chosen(names)
+    if show:
+        typer.echo("\n".join(campaigns))
+        return []
+    text = "" if docs is None else _text(docs)
+    console = standard_output()
+    start = perf_counter()
+
+    def progress(name: str, rows: Sequence[Row]) -> None:
+        bad = sum(not row.reached for row in rows if row.failures)
+        state = f"[red]{bad} of {len(rows)} rows with failures" if bad else f"[green]{len(rows)} rows without failures"
+        console.print(f"[dim]{perf_counter() - start:7.0f} s[/] {name}: {state}[/]", highlight=False)
+
+    console.print(f"{len(campaigns)} campaigns on {processors()} processors", highlight=False)
+    rows = run_campaigns(campaigns, processors(), progress)
+    table = sheet(rows)
+    console.print(table.terminal())
+    missed = [sentence for row in rows for sentence in row.missed()]
+    for sentence in missed:
+        typer.echo(f"weft: {sentence}", err=True)
+    if docs is not None:
+        replace_file(docs, insert(text, [table], str(docs), MARKS).encode())
+    return missed
+
+
+if __name__ == "__main__":
+    typer.run(verify)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import Any
 
 from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Elaboratable, Instance, Module
@@ -66,13 +67,22 @@ write_verilog -norename -sv
 
 
 class _Platform:
-    """What components see as their platform while they are made into Verilog."""
+    """What components see as their platform while they are made into Verilog: the primitives of a technology, and one
+    module for all memories that it has no primitive for."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, technology: object) -> None:
         self.memory_module = f"{name}_memory"
         self.has_memory = False
+        self.technology = technology
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.technology, name)
 
     def memory_1r1w(self, memory: Memory1R1W) -> Elaboratable:
+        if hasattr(self.technology, "memory_1r1w"):
+            primitive = self.technology.memory_1r1w(memory)
+            if primitive is not None:
+                return primitive
         self.has_memory = True
         m = Module()
         m.submodules.memory = Instance(
@@ -92,7 +102,7 @@ class _Platform:
         return m
 
 
-def to_verilog(component: wiring.Component, name: str, config: Config | None = None) -> str:
+def to_verilog(component: wiring.Component, name: str, config: Config | None = None, technology: object = None) -> str:
     """The Verilog of a component, the same bytes for the same component everywhere.
 
     Parameters
@@ -103,13 +113,17 @@ def to_verilog(component: wiring.Component, name: str, config: Config | None = N
         The top module's name.
     config
         The configuration it was made from, for the header.
+    technology
+        The device's own primitives: an object with those of the methods `multiply` (rtl/pe.py), `partial_products`
+        (rtl/requantize.py) and `memory_1r1w` (rtl/memory.py) that it wants to answer. The last may return None for a
+        memory that is better left to inference. Without it everything has its portable form.
 
     Raises
     ------
     RuntimeError
         When Yosys fails, with what it said.
     """
-    platform = _Platform(name)
+    platform = _Platform(name, technology)
     with _no_garbage_collection():
         # Source locations would put this machine's paths into the file.
         text = rtlil.convert(component, name=name, platform=platform, emit_src=False)

@@ -83,6 +83,24 @@ def test_component_without_memory_has_no_memory_module() -> None:
     assert re.findall(r"^module (\S+) *\(", to_verilog(Adder(), "adder"), flags=re.MULTILINE) == ["adder"]
 
 
+class Primitives:
+    """A technology with a primitive for memories of more than one word's bit."""
+
+    def memory_1r1w(self, memory: Memory1R1W) -> Module | None:
+        if memory.width == 1:
+            return None
+        m = Module()
+        m.d.comb += memory.read.data.eq(memory.read.address)
+        return m
+
+
+@pytest.mark.parametrize("width, own", [(8, True), (1, False)])
+def test_technology_makes_the_memories_it_wants(width: int, own: bool) -> None:
+    text = to_verilog(Memory1R1W(width, 16), "block", technology=Primitives())
+    assert ("block_memory" not in text) is own
+    assert "block_memory" in to_verilog(Memory1R1W(width, 16), "block")
+
+
 def test_no_path_of_this_machine(root: Path) -> None:
     verilog = npu_verilog(TINY)
     assert str(root) not in verilog

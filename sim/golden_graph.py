@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from weft.rtl.isa import Rounding
-from weft.sw import host
 from weft.sw.errors import UserError
 from weft.sw.graph import (
     ONNX,
@@ -24,6 +23,7 @@ from weft.sw.graph import (
     Tensor,
     TransposeConv2D,
 )
+from weft.sw.host import real as host
 
 from . import golden, golden_operators
 from .numerics import exact_multiplier, quantize_multiplier

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.isa import Rounding
-from weft.sw import elementwise, host, host_operators
-from weft.sw.elementwise import Level
 from weft.sw.graph import ONNX, Add, MeanPool2D, Multiply, Operator, Quantize, Subtract, Tensor
+from weft.sw.host import elementwise
+from weft.sw.host import operators as host_operators
+from weft.sw.host import real as host
+from weft.sw.host.elementwise import Level
 
 from . import golden
 from .numerics import exact_multiplier, integers

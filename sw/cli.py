@@ -1,6 +1,6 @@
 """The command `weft`: a frame around one function per command.
 
-A command `name` is the function `name` of `weft.sw.commands_name`; its entry in COMMANDS is all it takes. The
+A command `name` is the function `name` of `weft.sw.commands.name`; its entry in COMMANDS is all it takes. The
 command line is the top of the whole tree: its functions, and only they, import from any folder, when called.
 """
 
@@ -55,7 +55,7 @@ def options(
 
 
 for _name in COMMANDS:
-    app.command(_name)(getattr(import_module(f"weft.sw.commands_{_name}"), _name))
+    app.command(_name)(getattr(import_module(f"weft.sw.commands.{_name}"), _name))
 
 
 def main() -> None:

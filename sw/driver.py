@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.registers import IDENTITY, INTERFACE_VERSION
 
-from . import host_operators
 from .errors import UserError
 from .graph import Operator, Tensor
+from .host import operators as host_operators
 from .network import Network
 from .program import Port, Program
 from .transport import DeviceError, Job, RunReport, Transport, total_report

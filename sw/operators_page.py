@@ -11,29 +11,32 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import lower, onnx_operators, onnx_qoperators, tflite_operators
+from .compiler.placement import BORDER
 from .files import replace_file
 from .graph import Constant, OnnxNode, Operator, Reshape
-from .limits import HOST_REASONS
+from .lowering import lower
+from .lowering.limits import HOST_REASONS
 from .network import HOST, NOWHERE, NPU
 from .network_file import operator_kinds
-from .onnx_node import Node as OnnxReading
-from .onnx_reader import Reader as OnnxReader
-from .placement import BORDER
+from .onnx import operators as onnx_operators
+from .onnx import qoperators as onnx_qoperators
+from .onnx.node import Node as OnnxReading
+from .onnx.reader import Reader as OnnxReader
 from .sentences import Said, always_raises, said_by
-from .tflite_node import Node as TfliteReading
-from .tflite_reader import Reader as TfliteReader
+from .tflite import operators as tflite_operators
+from .tflite.node import Node as TfliteReading
+from .tflite.reader import Reader as TfliteReader
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "operators.md"
 
 NOTE = (
-    "<!-- Written by `python -m weft.sw.operators_page` from sw/tflite_*.py, sw/onnx_*.py, sw/lower*.py and "
-    "sw/limits.py: change those, not this page. -->"
+    "<!-- Written by `python -m weft.sw.operators_page` from sw/tflite/, sw/onnx/ and sw/lowering/: change "
+    "those, not this page. -->"
 )
 
 EITHER, NEITHER = f"{NPU} or {HOST}", "refused"
 
-LOWERING = ("lower", "tables", "elementwise", "fixed_point", "multiplier", "wide_weights")
+LOWERING = ("lowering.", "host.elementwise", "host.fixed_point", "host.multiplier")
 """Beginnings of the names of modules that bring operators to the device."""
 
 BASES = ("Clamped", "Pool2D", "Binary")
@@ -103,26 +106,26 @@ def _page() -> Iterator[str]:
         "a configuration cannot hold even alone goes to the host, too, and the compiler says what it lacks."
     )
     yield "## TFLite"
-    rows = _grouped(tflite_operators.OPERATORS, "tflite", known, TfliteReader)
+    rows = _grouped(tflite_operators.OPERATORS, "tflite.", known, TfliteReader)
     yield _table(["Operator", "Graph", "Where", "Takes"], ([names, *cells] for names, cells, _ in rows))
     yield "int8 and uint8 activations; what is uint8 in the file is int8 inside. All of these are refused where"
     yield _list({"an operator": _methods(TfliteReading)} | {names: _all(said) for names, _, said in rows})
     yield "## ONNX"
-    rows = _grouped(onnx_operators.OPERATORS, "onnx", known, OnnxReader)
+    rows = _grouped(onnx_operators.OPERATORS, "onnx.", known, OnnxReader)
     yield _table(["Operator", "Graph", "Where", "Takes"], ([names, *cells] for names, cells, _ in rows))
     yield (
         f"{_names(onnx_qoperators.EXPANSIONS)} are read as DequantizeLinear, an operator of this table, and "
         "QuantizeLinear. Operators on constants are carried out when the model is read. Every other operator of ONNX "
         "runs on the host by ONNX's reference implementation, and so do these where"
     )
-    common = said_by(OnnxReading, "onnx")
+    common = said_by(OnnxReading, "onnx.")
     yield _list({"an operator": list(common.not_here)} | {names: list(said.not_here) for names, _, said in rows})
     yield "A model is refused where"
     refused = {
         "an operator of the others": [
             sentence
             for _, expand in onnx_qoperators.EXPANSIONS.values()
-            for sentence in said_by(expand, "onnx_qoperators").refused
+            for sentence in said_by(expand, "onnx.qoperators").refused
         ]
     }
     own = {names: [one for one in said.refused if one not in common.refused] for names, _, said in rows}
@@ -161,7 +164,7 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _methods(kind: type) -> list[str]:
-    return _all(said_by(kind, "tflite_node"))
+    return _all(said_by(kind, "tflite.node"))
 
 
 def _all(said: Said) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .errors import UserError
 from .graph import Graph
-from .tflite_options import IDENTIFIER
+from .tflite.options import IDENTIFIER
 
 
 def read_model(path: str | os.PathLike[str]) -> Graph:
@@ -23,11 +23,11 @@ def read_model(path: str | os.PathLike[str]) -> Graph:
     except OSError as error:
         raise UserError(f"{path}: the model cannot be read: {error.strerror or error}") from None
     if head[4:] == IDENTIFIER:
-        from .tflite_reader import read_tflite
+        from .tflite.reader import read_tflite
 
         return read_tflite(path)
     if Path(path).suffix == ".tflite":
         raise UserError(f"{path}: this is not a TFLite model: the identifier {IDENTIFIER.decode()} is missing")
-    from .onnx_reader import read_onnx
+    from .onnx.reader import read_onnx
 
     return read_onnx(path)

@@ -9,20 +9,8 @@ from math import sqrt
 
 import numpy as np
 
-from .fixed_point import factor
-from .graph import (
-    TFLITE,
-    Add,
-    Conv2D,
-    FullyConnected,
-    Graph,
-    MaxPool2D,
-    MeanPool2D,
-    Operator,
-    Reshape,
-    Tensor,
-    verify,
-)
+from .graph import TFLITE, Add, Conv2D, FullyConnected, Graph, MaxPool2D, MeanPool2D, Operator, Reshape, Tensor, verify
+from .host.fixed_point import factor
 
 DEVIATION = 127 / sqrt(3)
 """Of uniform weights, in steps."""

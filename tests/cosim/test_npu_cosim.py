@@ -12,7 +12,7 @@ from weft.rtl.isa import Opcode
 from weft.rtl.npu import Npu
 from weft.sim.fuzz import REGION, random_program
 from weft.sim.machine import Machine
-from weft.sw.compiler import compile_graph
+from weft.sw.compiler.compiler import compile_graph
 from weft.sw.graph import MaxPool2D
 
 from tests.sw.networks import Builder, evaluate

@@ -14,13 +14,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 from weft.gen.presets import load_config
+from weft.sw.compiler.model_compiler import compile_model, lower_operator
+from weft.sw.compiler.passes import simplify
 from weft.sw.errors import UserError
 from weft.sw.graph import Reshape
-from weft.sw.model_compiler import compile_model, lower_operator
-from weft.sw.onnx_operators import OPERATORS
-from weft.sw.onnx_reader import read_onnx
-from weft.sw.passes import simplify
-from weft.sw.tflite_reader import read_tflite
+from weft.sw.onnx.operators import OPERATORS
+from weft.sw.onnx.reader import read_onnx
+from weft.sw.tflite.reader import read_tflite
 
 NUMBERS = (0, 1, 2, 1000, 1 << 20, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 REALS = (0.0, -1.0, np.nan, np.inf, -np.inf, 1e38, 1e-38, 1e-45)

@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 from onnx import helper
 from weft.sim.golden_graph import run_graph
-from weft.sw.onnx_reader import read_onnx
+from weft.sw.onnx.reader import read_onnx
 
 MODES = {
     "unoptimized": onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,

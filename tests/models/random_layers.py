@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from weft.rtl.config import Config
-from weft.sw.compiler import compile_graph
+from weft.sw.compiler.compiler import compile_graph
 from weft.sw.errors import UserError
 from weft.sw.graph import ONNX, TFLITE, TFLITE32, Conv2D, FullyConnected, Graph, MaxPool2D, Operator, Tensor, verify
 from weft.sw.program import Program

@@ -30,10 +30,10 @@ from onnx import TensorProto
 from weft.gen.presets import load_config
 from weft.sim.golden_graph import run_graph
 from weft.sim.transports import MachineTransport
+from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.driver import Device
 from weft.sw.errors import UserError
-from weft.sw.model_compiler import compile_model
-from weft.sw.onnx_reader import read_onnx
+from weft.sw.onnx.reader import read_onnx
 from weft.sw.program import Program
 
 from tests.models.onnx_node_cases import collected, prepared

@@ -6,10 +6,10 @@ import pytest
 from weft.gen.presets import load_config
 from weft.sim.golden_graph import run_graph
 from weft.sim.transports import MachineTransport
+from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.driver import Device
 from weft.sw.graph import OnnxNode
-from weft.sw.model_compiler import compile_model
-from weft.sw.onnx_reader import read_onnx
+from weft.sw.onnx.reader import read_onnx
 
 from tests.models.onnx_layers import MODES, compared
 from tests.models.onnx_quantized import quantized, samples

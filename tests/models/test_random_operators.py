@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from weft.sim.golden_graph import run_graph
-from weft.sw.compiler import compile_graph
+from weft.sw.compiler.compiler import compile_graph
 from weft.sw.driver import Device
 
 from tests.configurations import CONFIGURATIONS, device

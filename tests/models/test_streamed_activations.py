@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from weft.sim.verilated import MemoryModel, VerilatedNpu
-from weft.sw.compiler import compile_graph
+from weft.sw.compiler.compiler import compile_graph
 from weft.sw.driver import Device
 from weft.sw.graph import Add, MaxPool2D
 

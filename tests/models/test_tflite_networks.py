@@ -5,8 +5,8 @@ import pytest
 from weft.gen.presets import load_config
 from weft.sim.transports import MachineTransport
 from weft.sim.verilated import VerilatedNpu
+from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.driver import Device
-from weft.sw.model_compiler import compile_model
 from weft.sw.readers import read_model
 
 MODELS = ("hello_world_int8", "ad_autoencoder_int8", "kws_dscnn_int8", "micro_speech_int8", "resnet8_int8")

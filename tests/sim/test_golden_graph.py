@@ -23,7 +23,7 @@ from weft.sw.graph import (
     Transpose,
     verify,
 )
-from weft.sw.onnx_reader import read_onnx
+from weft.sw.onnx.reader import read_onnx
 
 
 def one(kind, source, target, **values):

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from weft.sim.golden_graph import run_graph
+from weft.sw.compiler.partition import partition
+from weft.sw.compiler.passes import simplify
 from weft.sw.graph import (
     Add,
     AveragePool2D,
@@ -20,9 +22,7 @@ from weft.sw.graph import (
     Tensor,
     verify,
 )
-from weft.sw.limits import HOST_REASONS
-from weft.sw.partition import partition
-from weft.sw.passes import simplify
+from weft.sw.lowering.limits import HOST_REASONS
 
 
 def evaluate(graph, *inputs):

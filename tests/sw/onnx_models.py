@@ -3,7 +3,7 @@
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, checker, helper, numpy_helper, shape_inference
-from weft.sw.onnx_reader import read_onnx
+from weft.sw.onnx.reader import read_onnx
 
 from tests.sw.networks import evaluate
 

@@ -24,7 +24,7 @@ from weft.sw.graph import (
     TransposeConv2D,
     verify,
 )
-from weft.sw.tflite_tables import prelu
+from weft.sw.tflite.tables import prelu
 
 from tests.sw.networks import Builder, evaluate
 

@@ -3,14 +3,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from weft.sw.arrays import (
-    Slot,
-    check_output,
-    differences,
-    read_inputs,
-    slots_of,
-    write_outputs,
-)
+from weft.sw.arrays import Slot, check_output, differences, read_inputs, slots_of, write_outputs
 from weft.sw.errors import UserError
 from weft.sw.graph import Graph, Tensor
 

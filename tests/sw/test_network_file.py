@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from weft.gen.presets import SMALL
 from weft.sw import files, network_file
+from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.errors import UserError
 from weft.sw.graph import Lookup, Tensor
-from weft.sw.model_compiler import compile_model
 from weft.sw.network_file import VERSION, from_bytes, load, operator_kinds, save, to_bytes
 
 from tests.sw.mixed_networks import mixed_network

@@ -5,17 +5,17 @@ import re
 import pytest
 from weft.gen.presets import SMALL
 from weft.sw import operators_page
+from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.errors import UserError
 from weft.sw.graph import OnnxNode, Reshape
-from weft.sw.limits import HOST_REASONS
-from weft.sw.model_compiler import compile_model
+from weft.sw.lowering.limits import HOST_REASONS
 from weft.sw.network import HOST
 from weft.sw.network_file import operator_kinds
-from weft.sw.onnx_operators import OPERATORS as ONNX_OPERATORS
+from weft.sw.onnx.operators import OPERATORS as ONNX_OPERATORS
 from weft.sw.operators_page import BASES, PAGE, lowered, main, page
 from weft.sw.sentences import GAP
-from weft.sw.tflite_operators import OPERATORS as TFLITE_OPERATORS
-from weft.sw.tflite_reader import read_tflite
+from weft.sw.tflite.operators import OPERATORS as TFLITE_OPERATORS
+from weft.sw.tflite.reader import read_tflite
 
 from tests.configurations import CONFIGURATIONS
 from tests.sw.mixed_networks import mixed_network

@@ -5,7 +5,7 @@ import pytest
 from weft.gen.presets import load_config
 from weft.sim.golden_graph import run_graph
 from weft.sim.transports import MachineTransport
-from weft.sw.compiler import compile_graph
+from weft.sw.compiler.compiler import compile_graph
 from weft.sw.driver import Device
 from weft.sw.graph import Conv2D, FullyConnected
 from weft.sw.synthetic import NETWORKS, mobilenet_v1, mobilenet_v2, resnet50

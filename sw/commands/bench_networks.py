@@ -1,0 +1,96 @@
+"""Measures whole networks on the simulated RTL, for `weft bench`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .figures_networks import CASES, SETUPS, WEIGHT_TILES, Case, Measured, Streamed
+from .shared import build_simulation
+
+if TYPE_CHECKING:
+    from ..graph import Graph
+    from .progress import Steps
+
+LATENCY, BANDWIDTH = 40, 8
+"""Of the memory that ResNet-50 runs with: cycles, and bytes per cycle of reads and writes together."""
+
+MEMORY_BYTES = 1 << 27
+
+
+def measure(folder: Path, steps: "Steps") -> list[Measured]:
+    """All networks on all arrays; their files are in `folder`.
+
+    Raises
+    ------
+    UserError
+        If a file is missing or not a model.
+    """
+    graphs = {case.name: _graph(case, folder) for case in CASES}
+    return [_measured(case, graphs[case.name], *setup, steps) for setup in SETUPS for case in CASES]
+
+
+def _graph(case: Case, folder: Path) -> "Graph":
+    from ..readers import read_model
+    from ..synthetic import NETWORKS
+
+    return NETWORKS[case.name]() if case.name in NETWORKS else read_model(folder / f"{case.name}.tflite")
+
+
+def _measured(case: Case, graph: "Graph", preset: str, lanes: int, bound: int, steps: "Steps") -> Measured:
+    import numpy as np
+    from weft.gen.presets import load_config
+    from weft.sim.verilated import VerilatedNpu
+
+    from ..compiler.model_compiler import compile_model
+    from ..driver import Device
+    from ..report import network_rows, total_cycles
+
+    config = load_config(preset, settings=[f"weight_tiles={WEIGHT_TILES}", f"lanes={lanes}"])
+    library = build_simulation(config, steps)
+    size = f"{config.rows}x{config.cols}"
+    with steps.step(f"Measuring {case.title} on {size} with {lanes} lanes"):
+        network = compile_model(graph, config)
+        tensor = network.tensors[network.inputs[0]]
+        x = np.random.default_rng(0).integers(-128, 128, tensor.shape, np.int8)
+        report = Device(VerilatedNpu(config, library=library)).run(network, [x.astype(tensor.dtype)]).report
+    cycles = total_cycles(report)
+    if cycles is None:
+        raise RuntimeError("the simulated RTL counted no cycles")
+    return Measured(case.title, config, tuple(network_rows(network, report)), cycles, case.bounds[bound], case.most)
+
+
+def measure_resnet50(steps: "Steps") -> Streamed:
+    """One inference on the RTL and on the functional machine."""
+    import numpy as np
+    from weft.gen.presets import load_config
+    from weft.sim.transports import MachineTransport
+    from weft.sim.verilated import MemoryModel, VerilatedNpu
+
+    from ..compiler.model_compiler import compile_model
+    from ..cycles.estimate import Memory
+    from ..driver import Device
+    from ..report import total_cycles
+    from ..synthetic import resnet50
+
+    config = load_config("large")
+    library = build_simulation(config, steps)
+    with steps.step("Compiling ResNet-50"):
+        network = compile_model(resnet50(), config, Memory(LATENCY, BANDWIDTH))
+    x = [np.random.default_rng(0).integers(-128, 128, network.tensors[network.inputs[0]].shape, np.int8)]
+    memory = MemoryModel(read_latency=LATENCY, write_latency=LATENCY, bandwidth=BANDWIDTH)
+    with steps.step("Running ResNet-50 on the RTL"):
+        found, report = Device(VerilatedNpu(config, MEMORY_BYTES, memory, library)).run(network, x)
+    with steps.step("Running ResNet-50 on the functional machine"):
+        wanted, _ = Device(MachineTransport(config, MEMORY_BYTES)).run(network, x)
+    cycles = total_cycles(report)
+    if cycles is None:
+        raise RuntimeError("the simulated RTL counted no cycles")
+    layers = [layer for program in network.programs for layer in program.layers]
+    return Streamed(
+        config,
+        LATENCY,
+        BANDWIDTH,
+        sum(layer.macs for layer in layers),
+        cycles,
+        sum(layer.predicted_cycles for layer in layers),
+        sum(int((found[name] != wanted[name]).sum()) for name in network.outputs),
+    )

@@ -1,0 +1,125 @@
+"""`weft run`."""
+
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import ConfigFile, Preset, Settings
+from .shared import build_simulation, configuration, network_of, simulate
+
+if TYPE_CHECKING:
+    from ..driver import Result
+    from ..graph import Graph
+    from ..network import Network
+    from ..report import Row
+    from ..transport import RunReport
+    from .progress import Steps
+
+Arrays = list[Any]
+"""Arrays in the model's order of inputs or outputs."""
+
+Outcome = tuple[Arrays, "RunReport", "list[Row]"]
+
+
+class Target(StrEnum):
+    """What executes the model."""
+
+    rtl = "rtl"
+    machine = "machine"
+    golden = "golden"
+
+
+def run(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A .tflite or .onnx model, or a compiled .weft program.")
+    ],
+    input: Annotated[
+        Path, typer.Option("--input", metavar="IN.npz", help="in_0, in_1, ...: samples stacked on axis 0; or an .npy.")
+    ],
+    output: Annotated[Path, typer.Option("--output", metavar="OUT.npz", help="Gets out_0, out_1, ...; or an .npy.")],
+    on: Annotated[
+        Target, typer.Option("--on", help="The simulated RTL, the functional machine, or the golden operators.")
+    ] = Target.rtl,
+    report: Annotated[
+        Path | None, typer.Option("--report", metavar="R.json", help="Gets cycles, utilization and stalls per layer.")
+    ] = None,
+    preset: Preset = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+) -> None:
+    """Run a quantized model on an NPU (without a configuration: small)."""
+    from ..arrays import check_output, read_inputs, slots_of, write_outputs
+    from ..files import check_target
+    from ..loading import load_model
+    from ..report import table, to_json, write_report
+    from .progress import Steps, standard_output
+
+    if report is not None:
+        check_target(report)
+    steps = Steps()
+    with steps.step("Reading the model"):
+        loaded = load_model(model)
+    if on is Target.golden:
+        graph, chosen = _graph(loaded, model), configuration(preset, config, settings)
+        slots, execute = slots_of(graph), partial(_golden, graph)
+    else:
+        with steps.step("Compiling the model"):
+            network = network_of(loaded, preset, config, settings)
+        chosen = network.config
+        slots, execute = slots_of(network), partial(_simulated if on is Target.rtl else _machine, network)
+    check_output(output, slots[1])
+    samples = read_inputs(input, slots[0])
+    outputs, took, rows = execute(samples.arrays, steps)
+    write_outputs(output, outputs, samples.leading)
+    if report is not None:
+        about = {"model": model.name, "on": on.value, "samples": len(samples)}
+        write_report(report, to_json(rows, took, chosen, about))
+    if took.cycles is not None:
+        standard_output().print(table(rows, took, chosen))
+
+
+def _graph(loaded: "Graph | Network", model: Path) -> "Graph":
+    from ..errors import UserError
+    from ..graph import Graph
+
+    if not isinstance(loaded, Graph):
+        raise UserError(f"{model}: the golden operators run a model, and this is a program compiled from one")
+    return loaded
+
+
+def _golden(graph: "Graph", inputs: Arrays, steps: "Steps") -> Outcome:
+    from weft.sim.golden_graph import run_graph
+
+    from ..report import graph_rows
+    from ..transport import RunReport
+
+    with steps.step("Running the golden operators") as advance:
+        return run_graph(graph, inputs, advance), RunReport(), graph_rows(graph)
+
+
+def _machine(network: "Network", inputs: Arrays, steps: "Steps") -> Outcome:
+    from weft.sim.transports import MachineTransport
+
+    from ..driver import Device
+
+    with steps.step("Running on the functional machine") as advance:
+        return _outcome(network, Device(MachineTransport(network.config), chunk=16).run(network, inputs, advance))
+
+
+def _simulated(network: "Network", inputs: Arrays, steps: "Steps") -> Outcome:
+    from ..driver import prepare
+
+    prepare(network, inputs)  # what is wrong with the inputs comes up before building
+    library = build_simulation(network.config, steps)
+    with steps.step("Running on the RTL") as advance:
+        return _outcome(network, simulate(network, inputs, library, advance))
+
+
+def _outcome(network: "Network", result: "Result") -> Outcome:
+    from ..report import network_rows
+
+    outputs = [result.outputs[name] for name in network.outputs]
+    return outputs, result.report, network_rows(network, result.report)

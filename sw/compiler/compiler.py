@@ -1,0 +1,175 @@
+"""The compiler: from a graph of quantized operators to a program for one configuration."""
+
+from collections import Counter
+from math import prod
+
+from weft.rtl.config import Config
+from weft.rtl.isa import assemble
+
+from ..cycles.estimate import USUAL_MEMORY, Memory
+from ..cycles.playing import Course
+from ..cycles.timeline import layer_cycles, timeline
+from ..graph import Graph, Tensor
+from ..lowering.layers import Layer
+from ..lowering.lower import lower
+from ..program import LayerInfo, Port, Program, traffic_of
+from .allocate import buffers_of, pack, place
+from .arrangement import Arrangement, Transfer, banded, crowded, resident
+from .band_plans import plan_bands
+from .bands import by_rows, row_bytes, subsampled
+from .boundary import split
+from .codegen import Code, generate, setup_program
+from .dataflow import Dataflow
+from .merging import groups_of
+from .passes import simplify
+from .planning import plan
+from .spilling import spill
+from .tiling import pass_cycles
+
+MOST_SEARCHED = 40
+"""Layers whose plans are searched for one by one, each knowing what comes before it; that takes seconds. Longer
+networks are planned as those that do not fit on the chip are, in bands."""
+
+PORT_ALIGNMENT = 64
+"""Inputs and outputs start at multiples of this in their buffers, and constants in the image: a word of the widest
+memory port."""
+
+
+def compile_graph(graph: Graph, config: Config, memory: Memory = USUAL_MEMORY) -> Program:
+    """Compile a network, with an eye on the memory that it will run with.
+
+    Raises
+    ------
+    UserError
+        One sentence: what is not supported, or does not fit, and by how much.
+    """
+    graph = simplify(graph)
+    boundary = split(graph)
+    layers = lower(graph, boundary, config)
+    inputs, outputs = (_transfers(graph, names) for names in (boundary.inputs, boundary.outputs))
+    arrangement, course = _arranged(graph, layers, inputs, outputs, config, memory)
+    addresses = place(arrangement.buffers, config)
+    code = generate(arrangement, course, addresses, config)
+    return _package(graph, inputs, outputs, arrangement, course, code, config, memory)
+
+
+def _arranged(
+    graph: Graph,
+    layers: tuple[Layer, ...],
+    inputs: tuple[Transfer, ...],
+    outputs: tuple[Transfer, ...],
+    config: Config,
+    memory: Memory,
+) -> tuple[Arrangement, Course]:
+    """Everything on the chip, layer after layer, if it fits; else in bands."""
+    read, made = (tuple(one.buffer for one in some) for some in (inputs, outputs))
+    sizes = {one.buffer: one.bytes for one in inputs}
+    sizes |= {layer.target: layer.target_bytes for layer in layers}
+    buffers = buffers_of(layers, sizes, read, made)
+    fits = pack(buffers, config.word_bytes)[1] <= config.scratchpad_bytes
+    if fits and len(layers) <= MOST_SEARCHED:
+        groups = groups_of(layers, sizes, read, made, config)
+        return resident(layers, groups, sizes, inputs, outputs), plan(layers, read, config, groups)
+    layers = tuple(subsampled(layers, config))
+    sizes |= {layer.target: layer.target_bytes for layer in layers}
+    pitches = row_bytes(layers, {name: _pitch(graph.tensors[name]) for name in read})
+    rows = tuple(by_rows(layer, pitches[layer.target], config) for layer in layers)
+    flow = Dataflow(rows, sizes, read, made, config, memory)
+    arrangement = _in_bands(flow, inputs, outputs)
+    return arrangement, plan_bands(arrangement, config)
+
+
+def _in_bands(flow: Dataflow, inputs: tuple[Transfer, ...], outputs: tuple[Transfer, ...]) -> Arrangement:
+    """In bands that leave room for the gaps between buffers."""
+    config = flow.config
+    room = config.scratchpad_bytes
+    choice, tight = spill(flow, room), frozenset[int]()
+    while True:
+        arrangement = banded(flow, choice, inputs, outputs, tight)
+        missing = pack(arrangement.buffers, config.word_bytes)[1] - config.scratchpad_bytes
+        if missing <= 0:
+            return arrangement
+        groups = {arrangement.slots[slot].group for slot in crowded(arrangement, config.scratchpad_bytes)}
+        if groups <= tight:
+            room -= max(missing, config.scratchpad_bytes // 32)
+            choice, tight = spill(flow, room), frozenset()
+        else:
+            tight |= groups
+
+
+def _pitch(tensor: Tensor) -> int:
+    """Bytes of a row of an input."""
+    return tensor.size // tensor.shape[1] if len(tensor.shape) == 4 else tensor.size
+
+
+def _transfers(graph: Graph, names: tuple[str, ...]) -> tuple[Transfer, ...]:
+    offset, found = 0, []
+    for name in names:
+        size = graph.tensors[name].size
+        found.append(Transfer(name, offset, size))
+        offset = _aligned(offset + size)
+    return tuple(found)
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // PORT_ALIGNMENT) * PORT_ALIGNMENT
+
+
+def _package(
+    graph: Graph,
+    inputs: tuple[Transfer, ...],
+    outputs: tuple[Transfer, ...],
+    arrangement: Arrangement,
+    course: Course,
+    code: Code,
+    config: Config,
+    memory: Memory,
+) -> Program:
+    # What is loaded in the run comes first, for the program names its offsets.
+    parts, offsets = [code.streamed], [0]
+    for one in code.resident:
+        offsets.append(_aligned(offsets[-1] + len(parts[-1])))
+        parts.append(one.content)
+    setup_at = _aligned(offsets[-1] + len(parts[-1]))
+    setup = assemble(setup_program(code.resident, offsets[1:]))
+    run = assemble(code.instructions)
+    run_at = setup_at + len(setup)
+    image = bytearray(run_at + len(run))
+    for offset, part in zip([*offsets, setup_at, run_at], [*parts, setup, run], strict=True):
+        image[offset : offset + len(part)] = part
+    passes: Counter[int] = Counter()
+    for piece, planned in zip(arrangement.pieces, course.plans, strict=True):
+        passes[piece.index] += pass_cycles(piece.layer, planned, config)
+    predicted = layer_cycles(code.instructions, timeline(config, code.instructions, memory))
+    traffic = traffic_of(code.instructions, code.tags, config)
+    return Program(
+        config=config,
+        image=bytes(image),
+        setup=setup_at,
+        run=run_at,
+        workspace_bytes=arrangement.workspace_bytes,
+        inputs=tuple(_port(graph, name, transfer) for name, transfer in zip(graph.inputs, inputs, strict=True)),
+        outputs=tuple(_port(graph, name, transfer) for name, transfer in zip(graph.outputs, outputs, strict=True)),
+        layers=tuple(
+            LayerInfo(layer.name, layer.op, tag, layer.macs, passes[index], predicted[tag], *traffic[tag])
+            for index, (layer, tag) in enumerate(zip(arrangement.layers, code.tags, strict=True))
+        ),
+        name=graph.name,
+    )
+
+
+def _port(graph: Graph, name: str, transfer: Transfer) -> Port:
+    tensor = graph.tensors[transfer.buffer]
+    return Port(
+        name=name,
+        shape=_sample_shape(tensor),
+        dtype=tensor.dtype,
+        scale=tensor.scale,
+        zero_point=tensor.zero_point,
+        offset=transfer.offset,
+        bytes=transfer.bytes,
+    )
+
+
+def _sample_shape(tensor: Tensor) -> tuple[int, ...]:
+    return tensor.shape if tensor.shape[:1] == (1,) else (1, prod(tensor.shape[:-1]), tensor.shape[-1])

@@ -1,0 +1,255 @@
+"""Chooses for each layer the mapping and the tiles that finish soonest, by playing them through the pipeline."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from weft.rtl.config import Config
+
+from ..cycles.estimate import Pipeline
+from ..cycles.playing import Arrivals, Course, Order, Work, in_order, play, work_of
+from ..errors import UserError
+from ..lowering.layers import Layer
+from .merging import one_by_one, side_by_side
+from .tiling import LONGEST_LOAD, Plan, cuts, pass_cycles
+from .ways import Way, cycles, ways, weight_tiles
+
+NEARLY_BEST = 1.15
+"""Mappings whose passes take at most this many times the least cycles are looked at tile by tile."""
+
+MOST_MAPPINGS = 4
+
+ENOUGH = 20_000
+"""Instructions that are played through for a layer before the search for a better plan ends."""
+
+MOST_PARTS = 3
+"""Parts into which the first reduction of a single pixel is cut, while the end of its input is on its way."""
+
+
+@dataclass(frozen=True)
+class State:
+    """The layers planned so far, the pipeline behind them, and when each buffer is there."""
+
+    plans: tuple[Plan, ...]
+    order: Order
+    pipeline: Pipeline
+    arrivals: dict[str, Arrivals]
+    finish: int
+    """When the last drain is complete."""
+    instructions: int
+    excess: int
+    """Cycles that layers take beyond what is allowed for their passes, see `allowed_cycles`."""
+
+    @property
+    def costs(self) -> tuple[tuple[int, int], ...]:
+        """Less is better, and which counts most the layers to come decide: when the output is complete, when the array
+        can go on, or both."""
+        onwards = self.pipeline.array_free
+        times = (self.finish, onwards, self.finish + onwards)
+        return tuple((time + self.excess, self.instructions) for time in times)
+
+
+def allowed_cycles(work: Work, config: Config) -> int:
+    """What a layer may take: 1.15 times its passes, and the way through the array and the drain."""
+    passes = sum(step.cycles for task in work.tasks for step in task.steps)
+    return passes * 115 // 100 + int(config.rows + config.cols) + 24
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a layer's weights may take."""
+
+    most: int | None = None
+    """Only mappings with at most so many tiles."""
+    portion: int | None = None
+    """The weights come from memory, at most so many tiles of them at once."""
+
+
+def plan(
+    layers: Sequence[Layer], inputs: Sequence[str], config: Config, groups: Sequence[range] | None = None
+) -> Course:
+    """A plan per layer; layers of one group may be computed side by side.
+
+    Weights stay on the chip if they fit. Else the fastest is taken of: packing no pixels, if that makes them fit; and
+    letting the weights that are used most often come from memory in each run.
+
+    Raises
+    ------
+    UserError
+        If a layer does not fit into the accumulator, or its weights not in parts into the weight store.
+    """
+    groups = one_by_one(layers) if groups is None else groups
+    free = _planned(layers, inputs, [Policy()] * len(layers), groups, config)
+    if _weight_tiles(free) <= config.weight_tiles:
+        return Course(free.plans, free.order)
+    fewest = [min(weight_tiles(one) for one in ways(layer, config)) for layer in layers]
+    tight = _planned(layers, inputs, [Policy(most) for most in fewest], groups, config)
+    found = [tight] if _weight_tiles(tight) <= config.weight_tiles else []
+    for plans in (free.plans, tight.plans):
+        found.append(_planned(layers, inputs, _streams(layers, plans, config), groups, config))
+    best = min(found, key=lambda state: state.costs[0])
+    return Course(best.plans, best.order)
+
+
+def _weight_tiles(state: State) -> int:
+    return sum(one.weight_tiles for one in state.plans)
+
+
+def _streams(layers: Sequence[Layer], plans: Sequence[Plan], config: Config) -> list[Policy]:
+    """Which weights come from memory: the fewest layers that must, those first that use each of their weights often."""
+
+    def uses(index: int) -> float:
+        return pass_cycles(layers[index], plans[index], config) / plans[index].weight_tiles
+
+    often = sorted(range(len(layers)), key=uses, reverse=True)
+    for count in range(1, len(layers) + 1):
+        room = config.weight_tiles - sum(plans[index].weight_tiles for index in often[count:])
+        column = max(mapping.passes for index in often[:count] for mapping in plans[index].mappings)
+        # One column's weights are used while the next one's arrive.
+        if room >= 2 * column:
+            break
+    longest = LONGEST_LOAD // (config.weight_line_bytes * config.weight_steps)
+    streamed = Policy(portion=max(min(room // 2, longest), 1))
+    return [streamed if index in often[:count] else Policy(plans[index].weight_tiles) for index in range(len(layers))]
+
+
+def _planned(
+    layers: Sequence[Layer],
+    inputs: Sequence[str],
+    policies: Sequence[Policy],
+    groups: Sequence[range],
+    config: Config,
+) -> State:
+    """The best state found behind all layers; some of the best are carried from layer to layer."""
+    states = [State((), (), Pipeline(config), {}, 0, 0, 0)]
+    for group in groups:
+        before = states
+        for index in group:
+            layer, policy = layers[index], policies[index]
+            shared: dict[Plan, Work] = {}
+            states = _best(one for state in states for one in _extended(state, layer, inputs, policy, shared, config))
+            if not states:
+                raise UserError(f"{layer.op} {layer.name!r} {_obstacle(layer, policy, config)}")
+        if len(group) > 1 and all(policies[index] == Policy() for index in group):
+            some = [layers[index] for index in group]
+            for plans, works, order in side_by_side(some, config):
+                states = _best([*states, *(_with(state, some, inputs, plans, works, order) for state in before)])
+    return min(states, key=lambda state: state.costs[0])
+
+
+def _best(states: Iterable[State]) -> list[State]:
+    """The best states by each of the costs."""
+    best: dict[int, State] = {}
+    for state in states:
+        for index, cost in enumerate(state.costs):
+            if index not in best or cost < best[index].costs[index]:
+                best[index] = state
+    return list({id(state): state for state in best.values()}.values())
+
+
+def _with(
+    state: State,
+    layers: Sequence[Layer],
+    inputs: Sequence[str],
+    plans: tuple[Plan, ...],
+    works: Sequence[Work],
+    order: Order,
+) -> State:
+    """The state with these layers computed like this."""
+    first = len(state.plans)
+    pipeline, arrivals = play(works, order, state.pipeline, _with_inputs(state, layers, inputs))
+    finish, excess = state.finish, state.excess
+    for work in works:
+        end = max(finish, arrivals[work.target][-1][1])
+        excess += max(end - finish - allowed_cycles(work, pipeline.config), 0)
+        finish = end
+    return State(
+        (*state.plans, *plans),
+        (*state.order, *((first + number, tile) for number, tile in order)),
+        pipeline,
+        arrivals,
+        finish,
+        state.instructions + sum(work.instructions for work in works),
+        excess,
+    )
+
+
+def _with_inputs(state: State, layers: Sequence[Layer], inputs: Sequence[str]) -> dict[str, Arrivals]:
+    """The arrivals of a state, with those of the inputs that the layers are the first to read."""
+    arrivals = dict(state.arrivals)
+    for layer in layers:
+        for name in layer.sources:
+            if name in inputs and name not in arrivals:
+                arrivals[name] = state.pipeline.load_arrivals(layer.input_bytes)
+    return arrivals
+
+
+def _obstacle(layer: Layer, policy: Policy, config: Config) -> str:
+    """Why there is no way to cut the layer."""
+    least = min(one.kernel_rows * one.taps for way in ways(layer, config) for one in way)
+    if policy.portion is not None and policy.portion < least:
+        return (
+            f"needs {least} weight tiles at once while as many are loaded, and the {config.weight_tiles} of the "
+            f"configuration leave room for {policy.portion}"
+        )
+    return (
+        f"needs more than the {config.accumulators} accumulators of the configuration for a single pooling window of "
+        f"{layer.window.size[0]}x{layer.window.size[1]}"
+    )
+
+
+def _extended(
+    state: State, layer: Layer, inputs: Sequence[str], policy: Policy, shared: dict[Plan, Work], config: Config
+) -> Iterator[State]:
+    """The state with one more layer, in every way that is worth a thought; `shared` keeps what all states need."""
+    arrivals = _with_inputs(state, [layer], inputs)[layer.source]
+    played = 0
+    for tried in _choices(layer, policy, config):
+        for candidate in _candidates(layer, tried, arrivals, policy, config):
+            if candidate not in shared:
+                shared[candidate] = work_of(layer, candidate, config)
+            works = (shared[candidate],)
+            yield _with(state, [layer], inputs, (candidate,), works, in_order(works))
+            played += works[0].instructions
+            if played > ENOUGH:
+                return
+        if played:
+            return
+
+
+def _choices(layer: Layer, policy: Policy, config: Config) -> Iterator[list[Way]]:
+    """Mappings to try; the later ones only where the earlier ones do not fit."""
+    allowed = [way for way in ways(layer, config) if policy.most is None or weight_tiles(way) <= policy.most]
+    needed = {way: cycles(layer, way) for way in allowed}
+    near = [way for way in allowed if needed[way] <= NEARLY_BEST * min(needed.values())]
+    yield sorted(near, key=lambda way: (needed[way], weight_tiles(way)))[:MOST_MAPPINGS]
+    yield allowed
+
+
+def _candidates(
+    layer: Layer, choices: Sequence[Way], arrivals: Arrivals, policy: Policy, config: Config
+) -> Iterator[Plan]:
+    for chosen in choices:
+        if policy.portion is not None:
+            for tiles in cuts(layer, chosen, config, policy.portion):
+                yield Plan(chosen, tiles, streamed=True)
+            continue
+        ends = _reduction_ends(layer, chosen, arrivals, config)
+        for tiles in cuts(layer, chosen, config):
+            for parts in ends:
+                yield Plan(chosen, (replace(tiles[0], ends=parts), *tiles[1:]))
+
+
+def _reduction_ends(layer: Layer, chosen: Way, arrivals: Arrivals, config: Config) -> list[tuple[int, ...]]:
+    """Ways to cut the reduction of a product of one row, before the pieces of its input that come last.
+
+    Only the first tile gains by it: when the others start, all of the input is there."""
+    run = chosen[0].run
+    found: list[tuple[int, ...]] = [(run,)]
+    if layer.product:
+        for have, _ in reversed(arrivals[:-1]):
+            cut = have // config.rows * config.rows
+            if 0 < cut < found[-1][0]:
+                found.append((cut, *found[-1]))
+            if len(found) == MOST_PARTS:
+                break
+    return found

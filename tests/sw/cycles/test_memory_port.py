@@ -1,0 +1,89 @@
+"""Bursts of the memory port, one after the other, and the writes of the drain between them."""
+
+import heapq
+
+import pytest
+from weft.rtl.config import Config
+from weft.sw.cycles.estimate import READ_LATENCY, Memory
+from weft.sw.cycles.memory_port import MemoryPort, Writes, burst_beats
+
+CONFIG = Config(memory_width=64, axi_width=64)
+
+
+class Clock:
+    """Time that goes from event to event."""
+
+    def __init__(self, memory=None):
+        self.config = CONFIG
+        self.memory = memory or Memory()
+        self.now = 0
+        self.events = []
+
+    def at(self, time, event):
+        heapq.heappush(self.events, (time, len(self.events), event))
+
+    def run(self):
+        while self.events:
+            self.now, _, event = heapq.heappop(self.events)
+            event()
+
+
+def times(*requests, memory=None, writes=()):
+    """When requests for so many words are answered, all asked for at 0; (load, words, scratchpad)."""
+    clock = Clock(memory)
+    port = MemoryPort(clock)
+    port.writes.extend(writes)
+    done = [0] * len(requests)
+    for index, (load, words, scratchpad) in enumerate(requests):
+        port.ask(load, 0, words, scratchpad, lambda index=index: done.__setitem__(index, clock.now))
+    clock.run()
+    return done
+
+
+def test_a_word_comes_each_cycle_behind_the_latency():
+    assert times((True, 200, False)) == [READ_LATENCY + 200]
+
+
+def test_a_narrow_memory_takes_its_time():
+    assert times((True, 200, False), memory=Memory(bandwidth=2)) == [READ_LATENCY + 800]
+
+
+def test_fetch_and_load_take_turns():
+    loads = [(True, 64, False)] * 3
+    first, second, third, fetched = times(*loads, (False, 8, False))
+    # The second one was offered before there was anything to fetch.
+    assert first < second < fetched < third
+
+
+def test_writes_of_the_drain_are_in_the_way_of_the_scratchpad_alone():
+    busy = [Writes(0, 1000, 2)]
+    inside, outside = (times((True, 100, one), writes=busy)[0] for one in (True, False))
+    assert outside == READ_LATENCY + 100
+    assert inside == READ_LATENCY + 200
+
+
+def test_what_is_sent_shares_a_narrow_memory():
+    clock = Clock(Memory(bandwidth=4))
+    port = MemoryPort(clock)
+    assert [port.send(10), port.send(10)] == [20, 40]
+    wide = MemoryPort(Clock())
+    assert [wide.send(10), wide.send(10)] == [10, 10]
+
+
+@pytest.mark.parametrize("beats, width, wanted", [(64, 64, 64), (16, 64, 16), (64, 1024, 32), (24, 64, 16)])
+def test_bursts_are_powers_of_two_below_4_kb(beats, width, wanted):
+    assert burst_beats(CONFIG.replace(axi_burst=beats, axi_width=width)) == wanted
+
+
+@pytest.mark.parametrize(
+    "writes, wanted",
+    [
+        (Writes(10, 19, 1), 5),
+        (Writes(10, 10, 1), 1),
+        (Writes(0, 30, 4), 1),
+        (Writes(3, 9, 2), 0),
+        (Writes(20, 9, 1), 0),
+    ],
+)
+def test_writes_that_are_in_the_way(writes, wanted):
+    assert writes.count(10, 15) == wanted

@@ -47,7 +47,7 @@ class Config:
     depthwise: bool = False
     """Build the second way into the array, from the north, on which depthwise convolutions run down the columns."""
     tables: bool = False
-    """Build the drain's look-up tables: elementwise addition, and any function of one int8."""
+    """Build the drain's look-up tables: elementwise sums and products, and any function of one int8."""
     memory_width: int = 32
     """Bits of the memory port, a power of two from 32 to 512."""
     address_width: int = 32

@@ -33,7 +33,8 @@ class Lane(Component):
     """One channel at a time: the window's sums are combined, and the result is requantized.
 
     A line of stages that each name their latency: a table of int32 (config.tables), the register that holds the
-    window's result so far, the requantizer, a table of int8 (config.tables).
+    window's result so far, the requantizer, a table of int8 (config.tables). Products of two sums are the requantizer's
+    first stage, so that they take no cycle of their own.
 
     Members
     -------
@@ -71,7 +72,7 @@ class Lane(Component):
         m = Module()
         value = Signal(signed(32))
         control = delayed(m, "control", self.control, self.ENTRANCE)
-        m.submodules.requantize = requantize = Requantize()
+        m.submodules.requantize = requantize = Requantize(products=self.config.tables)
         if self.config.tables:
             m.submodules.tables = tables = Tables(self.config)
             m.d.comb += [
@@ -90,8 +91,8 @@ class Lane(Component):
             m.d.comb += [value.eq(self.sum), self.result.eq(requantize.result)]
 
         window = Signal(signed(32), reset_less=True)
-        adds = Signal()
-        m.d.comb += adds.eq(control.combine == isa.Combine.ADD)
+        adds, largest = Signal(), Signal()
+        m.d.comb += [adds.eq(control.combine == isa.Combine.ADD), largest.eq(control.combine == isa.Combine.MAX)]
         with m.If(control.valid):
             with m.If(control.inside & control.first):
                 m.d.sync += window.eq(value)
@@ -99,8 +100,18 @@ class Lane(Component):
                 m.d.sync += window.eq(Mux(adds, 0, LOWEST))
             with m.Elif(control.inside & adds):
                 m.d.sync += window.eq(window + value)
-            with m.Elif(control.inside & (value > window)):
+            with m.Elif(control.inside & largest & (value > window)):
                 m.d.sync += window.eq(value)
+        if self.config.tables:
+            # The window's first sum is one factor of a product, its second sum the other one.
+            second = Signal(signed(isa.FACTOR_BITS), reset_less=True)
+            multiplies = Signal(reset_less=True)
+            m.d.sync += [second.eq(value), multiplies.eq(control.combine == isa.Combine.MULTIPLY)]
+            m.d.comb += [
+                requantize.factors.multiply.eq(multiplies),
+                requantize.factors.a.eq(window),
+                requantize.factors.b.eq(second),
+            ]
         m.d.comb += [
             requantize.value.eq(window),
             requantize.parameters.eq(self.parameters),

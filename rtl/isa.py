@@ -18,6 +18,9 @@ LOCAL_BITS = 24
 """Bits of a local address or of a pitch between local addresses."""
 
 
+FACTOR_BITS = 9
+"""Bits of a factor of a product: the difference of two int8."""
+
 SUM_TABLES = 2
 SUM_TABLE_BYTES = 1024
 RESULT_TABLE_OFFSET = SUM_TABLES * SUM_TABLE_BYTES
@@ -63,6 +66,9 @@ class Combine(enum.Enum, shape=2):
     MAX = 0
     ADD = 1
     """Modulo 2^32; positions outside count as 0."""
+    MULTIPLY = 2
+    """The product of the two positions of a window, both inside, each modulo 2^9 as signed; it takes the place of value
+    and bias. Only where `Config.tables` builds it."""
 
 
 class Mode(enum.Enum, shape=2):
@@ -217,7 +223,7 @@ DRAIN = data.StructLayout(
     for py in range(rows):
      for px in range(pixels):
       for g in range(ceil(channels / L)):
-       value[i] = the most negative int32 (MAX) or 0 (ADD), i in range(L)
+       value[i] = the most negative int32 (MAX), 0 (ADD) or 1 (MULTIPLY), i in range(L)
        for wy in range(window_height):
         for wx in range(window_width):
          y = y0 + py * y_stride + wy;  x = x0 + px * x_stride + wx
@@ -226,8 +232,9 @@ DRAIN = data.StructLayout(
                     + (wy * window_row_step, 0) + wx * (window_step, window_column_step) + (0, g * L)
          s[i] = sums at position + (0, i)
          if look_up_sums: s[i] = sum table 0 (wx == 0) or 1 (wx > 0) at s[i] modulo 256
-         if 0 <= y < height and 0 <= x < width: value[i] = max(value[i], s[i]), or value[i] + s[i]
-       p = parameters line `parameters` + g
+         if 0 <= y < height and 0 <= x < width: value[i] = max(value[i], s[i]), or value[i] + s[i],
+                                                or value[i] * (s[i] modulo 2^9, signed)
+       p = parameters line `parameters` + g, whose bias counts as 0 in MULTIPLY
        out[i] = clamp(requantize(value[i] + p.bias[i], p.multiplier[i], p.shift[i], rounding) + zero_point,
                       minimum, maximum)
        if look_up_results: out[i] = result table at out[i] modulo 256

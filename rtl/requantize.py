@@ -5,13 +5,16 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from .delay import delayed
-from .isa import Rounding
+from .isa import FACTOR_BITS, Rounding
 from .parameters import RECORD
 
 SETTINGS = data.StructLayout(
     {"rounding": Rounding, "zero_point": signed(8), "minimum": signed(8), "maximum": signed(8)}
 )
 """What an instruction says about all its values."""
+
+FACTORS = data.StructLayout({"multiply": 1, "a": signed(FACTOR_BITS), "b": signed(FACTOR_BITS)})
+"""In place of a value and its bias: the product of `a` and `b`, if `multiply`."""
 
 MULTIPLY_LATENCY = 2
 """Cycles from the operands to `partial_products`: the operands' registers and the products'."""
@@ -66,6 +69,7 @@ class Requantize(Component):
     Members
     -------
     value : signed(32)
+    factors : FACTORS, only with `products`.
     parameters : RECORD, of the value's channel.
     settings : SETTINGS
     result : signed(8), LATENCY cycles later.
@@ -77,10 +81,17 @@ class Requantize(Component):
     CLAMP = 1
     LATENCY = ADD + MULTIPLY_LATENCY + SUM_PRODUCTS + ROUND + CLAMP
 
-    value: In(signed(32))
-    parameters: In(RECORD)
-    settings: In(SETTINGS)
-    result: Out(signed(8))
+    def __init__(self, products: bool = False) -> None:
+        self.products = products
+        super().__init__(
+            {
+                "value": In(signed(32)),
+                **({"factors": In(FACTORS)} if products else {}),
+                "parameters": In(RECORD),
+                "settings": In(SETTINGS),
+                "result": Out(signed(8)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -88,6 +99,10 @@ class Requantize(Component):
         # Add the bias; then shift to the left, on the way into the multiplier's registers.
         biased = Signal(signed(32), reset_less=True)
         m.d.sync += biased.eq(self.value + self.parameters.bias)
+        if self.products:
+            # The factors come from registers, and the product has a cycle for itself.
+            with m.If(self.factors.multiply):
+                m.d.sync += biased.eq(self.factors.a * self.factors.b)
         scale = delayed(m, "scale_delay", self.parameters, self.ADD)
         left, right = Signal(5), Signal(5)
         m.d.comb += [

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from weft.rtl.config import PARAMETER_RECORD_BYTES, Config
-from weft.rtl.isa import TABLE_SPACE_BYTES, Instruction, Mode, Opcode, Rounding, Space, assemble, instruction
+from weft.rtl.isa import TABLE_SPACE_BYTES, Combine, Instruction, Mode, Opcode, Rounding, Space, assemble, instruction
 from weft.rtl.registers import Unit
 
 REGION = 1 << 20
@@ -193,6 +193,10 @@ def _drain_shape(write: _Writer, conv: dict[str, int], lines: int) -> dict[str, 
         pool_x, stride_x = write.integer(1, min(3, width)), write.integer(1, 3)
         x0 = -write.integer(0, pool_x - 1)
     y0 = -write.integer(0, pool_y - 1)
+    multiplies = config.tables and write.integer(0, 3) == 0 and (width >= 2 if packed == 1 else packed % 2 == 0)
+    if multiplies:
+        pool_y, pool_x, x0, y0 = 1, 2, 0, 0
+        stride_x = stride_x if packed == 1 else 2
     rows = max(1, (height - y0 - pool_y) // stride_y + 1)
     pixels = max(1, (width - x0 - pool_x) // stride_x + 1)
     pixels = write.integer(1, pixels)
@@ -205,7 +209,7 @@ def _drain_shape(write: _Writer, conv: dict[str, int], lines: int) -> dict[str, 
     window_step, window_column_step = split(pitch) if packed > 1 else (n, 0)
     modulus = 1 << 16
     return {
-        "combine": write.integer(0, 1),
+        "combine": (Combine.MULTIPLY if multiplies else (Combine.MAX, Combine.ADD)[write.integer(0, 1)]).value,
         "look_up_sums": write.integer(0, 1) * config.tables,
         "look_up_results": write.integer(0, 1) * config.tables,
         "rounding": list(Rounding)[write.integer(0, 2)].value,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.config import PARAMETER_RECORD_BYTES, Config
 from weft.rtl.isa import (
+    FACTOR_BITS,
     RESULT_TABLE_BYTES,
     RESULT_TABLE_OFFSET,
     SUM_TABLE_BYTES,
@@ -321,6 +322,8 @@ def drain(state: State, one: Instruction, half: int) -> None:
         row = (one.entry + py * one.row_step) * config.cols
         position = row[:, None, None, None] + in_row[:, None, None] + in_window
         value = _combine(state, one, half, position[..., None] + channel, inside)
+        if one.combine == Combine.MULTIPLY.value:
+            bias = np.zeros_like(bias)
         out = requantize(
             value, bias, multiplier, shift, Rounding(one.rounding), one.zero_point, one.minimum, one.maximum
         )
@@ -352,6 +355,11 @@ def _combine(
         entry, column = divmod(int(asked[unknown][0]), config.cols)
         raise Fault(f"reads entry {entry}, column {column}, which was not overwritten since the acquire")
     sums = state.sums[half].reshape(-1)[asked]
+    multiplies = one.combine == Combine.MULTIPLY.value
+    if multiplies and not config.tables:
+        raise Fault("combine MULTIPLY is not built into this configuration")
+    if multiplies and (one.window_height * one.window_width != 2 or not inside.all()):
+        raise Fault("combine MULTIPLY takes windows of two positions, both inside")
     if one.look_up_sums:
         tables = _looked_up(state, 0, SUM_TABLES * SUM_TABLE_BYTES).view("<i4").reshape(SUM_TABLES, 256)
         operand = np.minimum(np.arange(one.window_width), SUM_TABLES - 1)[:, None]
@@ -359,6 +367,11 @@ def _combine(
     if one.combine == Combine.ADD.value:
         total: NDArray[np.int32] = np.where(inside, sums, 0).sum(axis=(2, 3), dtype=np.int64).astype(np.int32)
         return total
+    if multiplies:
+        span = 1 << FACTOR_BITS
+        factors = (sums.astype(np.int64) + span // 2) % span - span // 2
+        product: NDArray[np.int32] = factors.prod(axis=(2, 3)).astype(np.int32)
+        return product
     pooled: NDArray[np.int32] = np.where(inside, sums, np.int32(INT32_MIN)).max(axis=(2, 3))
     return pooled
 

@@ -74,7 +74,7 @@ def drain_fields(
     first_channel = place.channel + mapping.block.first_output + tile.columns[0] * config.cols
     return {
         "rounding": layer.rounding,
-        "combine": Combine.MAX if operands == 1 else Combine.ADD,
+        "combine": Combine.MAX if operands == 1 else Combine.MULTIPLY if layer.multiplies else Combine.ADD,
         "release": 1,
         "look_up_sums": layer.sum_tables is not None,
         "look_up_results": layer.result_table is not None,

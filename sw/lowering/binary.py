@@ -15,7 +15,7 @@ from ..host.multiplier import ROUNDING, combined_scales, factors
 from .elementwise import copies, elementwise, flat, need_tables, passing, tall
 from .images import constant_of, period_of, root_of, section
 from .layers import Layer
-from .linear import check_left_shift
+from .linear import check_left_shift, check_lift
 from .tables import VALUES, sum_parameters, sum_tables
 
 Axis = tuple[int, bool]
@@ -38,15 +38,9 @@ def binary(operator: Binary, a: Tensor, b: Tensor, target: Tensor, graph: Graph,
         values = known(graph, sources[index].name, target, config)
         if values is not None:
             return _with_constant(operator, sources, target, index, values, other, config)
-    if isinstance(operator, Multiply):
-        if all(constant_of(graph, one.name) is None for one in sources):
-            raise UserError("multiplies two activations, and the NPU multiplies by constants alone")
-        raise UserError(
-            f"multiplies by a constant that repeats more than {config.parameter_channels} values, which the NPU holds"
-        )
     need_tables(config)
     layers, names = _spread(operator.name, sources, target, config)
-    return [*layers, _sum(operator, sources, target, names, config)]
+    return [*layers, _of_two(operator, sources, target, names, config)]
 
 
 def known(graph: Graph, name: str, target: Tensor, config: Config) -> NDArray[np.int8] | None:
@@ -163,23 +157,33 @@ def _product_factor(operator: Multiply, sources: Sequence[Tensor], target: Tenso
     return product_factor(Level.of(sources[0]), Level.of(sources[1]), Level.of(target))
 
 
-def _sum(
+def _of_two(
     operator: Binary, sources: tuple[Tensor, Tensor], target: Tensor, names: tuple[str, ...], config: Config
 ) -> Layer:
-    """The sum, or difference, of two tensors of one shape."""
-    if not isinstance(operator, (Add, Subtract)):
-        raise UserError("is not an operator of two tensors that the device knows")
+    """The sum, difference or product of two tensors of one shape."""
     layer = elementwise(operator, type(operator).__name__.lower(), sources[0], target, config)
-    (multiplier, shift), rounding = sum_parameters(operator, *sources, target)
-    return replace(
+    if isinstance(operator, (Add, Subtract)):
+        tables = sum_tables(operator, *sources, target)
+        (multiplier, shift), rounding = sum_parameters(operator, *sources, target)
+    elif isinstance(operator, Multiply):
+        tables = np.stack([VALUES - source.zero_point for source in sources]).astype(np.int32)
+        (multiplier, shift), rounding = _product_factor(operator, sources, target), ROUNDING[operator.rounding]
+    else:
+        raise UserError("is not an operator of two tensors that the device knows")
+    layer = replace(
         layer,
         sources=names,
-        sum_tables=sum_tables(operator, *sources, target),
+        sum_tables=tables,
+        multiplies=isinstance(operator, Multiply),
         multiplier=np.full(layer.output_channels, multiplier, np.int64),
         shift=np.full(layer.output_channels, shift, np.int64),
         rounding=rounding,
         zero_point=target.zero_point,
+        macs=target.size if isinstance(operator, Multiply) else 0,
     )
+    if isinstance(operator, Multiply):
+        check_lift(layer, np.abs(tables.astype(np.int64)).max(axis=1).prod())
+    return layer
 
 
 def _spread(

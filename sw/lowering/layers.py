@@ -46,12 +46,12 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One convolution, pooled, requantized and looked up; or a sum of two of them. Pairs are (y, x)."""
+    """One convolution, pooled, requantized and looked up; or a sum or product of two of them. Pairs are (y, x)."""
 
     name: str
     op: str
     sources: tuple[str, ...]
-    """Buffers read, dense NHWC and alike: one, or the two whose results are added."""
+    """Buffers read, dense NHWC and alike: one, or the two whose results are added or multiplied."""
     target: str
     """Buffer written."""
     input_size: Pair
@@ -83,7 +83,9 @@ class Layer:
     place: Place
     """Where in the target the results go."""
     sum_tables: NDArray[np.int32] | None = None
-    """(operands, 256): what value x of an operand adds to the sum, at x + 128."""
+    """(operands, 256): what value x of an operand adds to the sum, or is as a factor, at x + 128."""
+    multiplies: bool = False
+    """Two operands are multiplied, not added; there is no bias then."""
     result_table: NDArray[np.int8] | None = None
     """(256,): what becomes of result x, at x + 128."""
     source_offsets: tuple[int, ...] = ()
@@ -98,7 +100,7 @@ class Layer:
 
     @property
     def operands(self) -> int:
-        """Sums of as many convolutions are added."""
+        """Sums of as many convolutions are added or multiplied."""
         return len(self.sources)
 
     @property

@@ -36,7 +36,11 @@ def _requantization(
 def check_left_shift(layer: Layer, bias: NDArray[np.int32]) -> None:
     """A factor above one shifts the sum left first, which must not push its top bits out."""
     largest = 255 * np.abs(layer.weights.astype(np.int64)).reshape(len(layer.weights), -1).sum(axis=1)
-    largest += np.abs(bias.astype(np.int64))
+    check_lift(layer, largest + np.abs(bias.astype(np.int64)))
+
+
+def check_lift(layer: Layer, largest: NDArray[np.int64]) -> None:
+    """`check_left_shift` for sums of these sizes at most."""
     if np.any((layer.shift > 0) & (largest << np.maximum(layer.shift, 0) >= 1 << 31)):
         raise UserError("has scales that lift sums above 32 bits before they are limited")
 

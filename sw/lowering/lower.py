@@ -24,7 +24,6 @@ from ..graph import (
     Lookup,
     MaxPool2D,
     MeanPool2D,
-    Multiply,
     Operator,
     Pad,
     Requantize,
@@ -144,7 +143,7 @@ def _holds(reader: Operator, name: str, graph: Graph, config: Config) -> bool:
     """The layers of a reader hold the values of a constant, or nothing does as it is not for the device."""
     target = graph.tensors[reader.output]
     match reader:
-        case Reshape() | Multiply():
+        case Reshape():
             return True
         case Binary():
             return known(graph, name, target, config) is not None

@@ -91,15 +91,21 @@ class Expected:
     writes: list[tuple[int, int, list[int]]] = field(default_factory=list)
 
 
+def signed9(value):
+    """The low nine bits."""
+    return (value + 256) % 512 - 256
+
+
 def execute(one, config, world, half):
     """isa.DRAIN's loop nest, word for word. A position is a number: entry * columns + column."""
     lanes, cols = config.lanes, config.cols
     expected = Expected()
     adds = Combine(one.combine) is Combine.ADD
+    multiplies = Combine(one.combine) is Combine.MULTIPLY
     for py in range(one.rows):
         for px in range(one.pixels):
             for g in range(-(-one.channels // lanes)):
-                value = [0 if adds else INT_MIN] * lanes
+                value = [1 if multiplies else 0 if adds else INT_MIN] * lanes
                 for wy in range(one.window_height):
                     for wx in range(one.window_width):
                         y = one.y0 + py * one.y_stride + wy
@@ -115,17 +121,33 @@ def execute(one, config, world, half):
                             sums = world.sums[half, entry, column : column + lanes].tolist()
                             if one.look_up_sums:
                                 sums = world.look_up_sums(min(wx, 1), sums)
+                            if multiplies:
+                                value = [one * signed9(other) for one, other in zip(value, sums, strict=True)]
+                                continue
                             pairs = list(zip(value, sums, strict=True))
                             value = [int(wrap32(sum(pair))) if adds else max(pair) for pair in pairs]
                 count = min(lanes, one.channels - g * lanes)
                 first = (one.parameters + g) * lanes
                 settings = (Rounding(one.rounding), one.zero_point, one.minimum, one.maximum)
-                out = [requantize(value[lane], *world.records[first + lane], *settings) & 0xFF for lane in range(count)]
+                records = [
+                    (0, *record[1:]) if multiplies else record for record in world.records[first : first + count]
+                ]
+                out = [
+                    requantize(one, *record, *settings) & 0xFF
+                    for one, record in zip(value[:count], records, strict=True)
+                ]
                 if one.look_up_results:
                     out = world.look_up_results(out)
                 address = one.address + py * one.row_pitch + px * one.pixel_pitch + g * lanes
                 expected.writes.append((len(expected.reads), address % config.scratchpad_bytes, out))
     return expected
+
+
+def factors(random):
+    """A window of two positions, both inside, whose values are multiplied."""
+    height, width = [(1, 2), (2, 1)][random.integers(2)]
+    window = {"combine": Combine.MULTIPLY, "window_height": height, "window_width": width, "y0": 0, "x0": 0}
+    return window | {"height": (1 << 16) - 1, "width": (1 << 16) - 1}
 
 
 def random_drain(random, config, **changes):
@@ -170,7 +192,10 @@ def random_drain(random, config, **changes):
             "row_pitch": int(random.integers(64)),
             "pixel_pitch": int(random.integers(64)),
             "tag": int(random.integers(1 << 16)),
-        } | changes
+        }
+        if config.tables and random.integers(3) == 0:
+            fields |= factors(random)
+        fields |= changes
         one = isa.instruction(isa.Opcode.DRAIN, **fields)
         last = one.entry + (one.rows - 1) * one.row_step + (one.pixels - 1) // one.group * one.group_step
         last += (one.group - 1) * (one.pixel_step + 1) + (one.window_height - 1) * one.window_row_step

@@ -64,7 +64,7 @@ def test_programs_reach_every_instruction_and_combination():
     drains = [one for one in ones if one.opcode is Opcode.DRAIN]
     convs = [one for one in ones if one.opcode is Opcode.CONV]
     assert {one.opcode for one in ones} == set(Opcode)
-    assert {one.rounding for one in drains} == {0, 1, 2}
+    assert {one.rounding for one in drains} == {one.combine for one in drains} == {0, 1, 2}
     assert any(one.group > 1 for one in drains)
     assert any(one.window_height > 1 and one.y0 < 0 for one in drains)
     assert any(one.channels % config.lanes for one in drains)

@@ -255,3 +255,38 @@ def test_addresses_wrap_at_the_address_width():
     one = instruction(Opcode.LOAD, space=Space.SCRATCHPAD, offset=30, bytes=2, rows=1)
     units.load(state, one, [(1 << 16) - 10, 0, 0, 0])
     assert state.local[Space.SCRATCHPAD].data[:2].tolist() == [20, 21]
+
+
+def product(**changes):
+    """One product of two sums."""
+    fields = {
+        **{"rows": 1, "pixels": 1, "group": 1, "channels": 1, "height": 1, "width": 2, "x_stride": 1, "y_stride": 1},
+        **{"window_height": 1, "window_width": 2, "window_step": 1, "minimum": -128, "maximum": 127},
+    }
+    return instruction(Opcode.DRAIN, **fields | {"combine": Combine.MULTIPLY} | changes)
+
+
+@pytest.mark.parametrize("a, b, wanted", [(-7, 9, -63), (255, -1, -128), (256, 1, -128), (-257, -1, -128), (512, 3, 0)])
+def test_factors_of_products_have_nine_bits_and_no_bias(a, b, wanted):
+    config = CONFIGS["4x4"].replace(tables=True)
+    state = random_state(config, np.random.default_rng(0))
+    state.sums[0, :2, 0] = a, b
+    record = np.frombuffer(np.array([1000, 1 << 30], "<i4").tobytes() + b"\1", np.int8)
+    state.local[Space.PARAMETERS].data[:9] = record
+    units.drain(state, product(), 0)
+    assert state.local[Space.SCRATCHPAD].data[0] == wanted
+
+
+@pytest.mark.parametrize(
+    "changes, tables, sentence",
+    [
+        ({}, False, "combine MULTIPLY is not built into this configuration"),
+        ({"window_width": 3, "width": 3}, True, "combine MULTIPLY takes windows of two positions, both inside"),
+        ({"window_width": 1}, True, "combine MULTIPLY takes windows of two positions, both inside"),
+        ({"x0": 1}, True, "combine MULTIPLY takes windows of two positions, both inside"),
+    ],
+)
+def test_products_of_anything_but_two_sums_are_faults(changes, tables, sentence):
+    state = random_state(CONFIGS["4x4"].replace(tables=tables), np.random.default_rng(0))
+    with pytest.raises(units.Fault, match=sentence):
+        units.drain(state, product(**changes), 0)

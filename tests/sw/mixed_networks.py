@@ -70,7 +70,7 @@ def _constant_sum(build, x):
     value = build.random.integers(-128, 128, own, dtype=np.int8)
     append(build, Constant, [], constant, value=value)
     y = append(build, Add, [x, constant], build.tensor(shape), rounding=build.rounding)
-    if build.random.random() < 0.4 and own == shape:  # another reader, which the device does not have
+    if build.random.random() < 0.4 and own == shape:  # another reader
         y = append(build, Multiply, [constant, y], build.tensor(shape), rounding=build.rounding)
     return y
 
@@ -156,14 +156,14 @@ def random_inputs(graph, seed, samples):
     return found
 
 
-def gated_model(samples=3):
-    """A TFLite model whose two products have a multiplication of activations between them, and its samples."""
-    m = Maker("gated")
+def split_model(samples=3):
+    """A TFLite model whose two products have a softmax between them, and its samples."""
+    m = Maker("split")
     x = m.tensor((1, 8))
     hidden = _product_layer(m, x, 8)
-    gate = m.tensor((1, 8), m.scale_of(hidden) * 4)
-    m.model.add("MUL", [hidden, x], gate, "MulOptions", 2)
-    return m.case([x], [_product_layer(m, gate, 5)], samples)
+    shares = m.tensor((1, 8), 1 / 256, m.low)
+    m.model.add("SOFTMAX", [hidden], shares, "SoftmaxOptions", Beta=1.0)
+    return m.case([x], [_product_layer(m, shares, 5)], samples)
 
 
 def _product_layer(m, x, outputs):

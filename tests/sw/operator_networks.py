@@ -204,7 +204,7 @@ def _broadcastable(draw, shape):
     return tuple(kept[draw.some(0, 1) if len(kept) > 1 else 0 :])
 
 
-def sum_of_two(draw):
+def _of_two(draw, kinds):
     """Of activations whose shapes are broadcast."""
     shape = draw.image() if draw.some(0, 3) else draw.shape()[:4]
     a = draw.input(shape)
@@ -213,8 +213,16 @@ def sum_of_two(draw):
     if draw.tensors[b].shape != small:
         b = draw.make(Reshape, [b], small, b)
     operands = [draw.made(a), b] if draw.some(0, 1) else [b, draw.made(a)]
-    kind = Add if draw.some(0, 1) else Subtract
+    kind = kinds[draw.some(0, len(kinds) - 1)]
     return draw.make(kind, operands, shape, rounding=draw.rounding, **draw.limits())
+
+
+def sum_of_two(draw):
+    return _of_two(draw, (Subtract, Add))
+
+
+def product_of_two(draw):
+    return _of_two(draw, (Multiply,))
 
 
 def with_constant(draw):
@@ -274,13 +282,13 @@ def transpose(draw):
 KINDS = {
     one.__name__.strip("_"): one
     for one in (
-        concat, pad, slice_, transpose_conv, resize_nearest, resize_bilinear, sum_of_two, with_constant, square, slopes,
-        few_tables, transpose,
+        concat, pad, slice_, transpose_conv, resize_nearest, resize_bilinear, sum_of_two, product_of_two, with_constant,
+        square, slopes, few_tables, transpose,
     )
 }  # fmt: skip
 
 
-TABULATED = ("sum_of_two", "with_constant", "square", "slopes", "few_tables")
+TABULATED = ("sum_of_two", "product_of_two", "with_constant", "square", "slopes", "few_tables")
 """Kinds that take tables."""
 
 

@@ -5,7 +5,7 @@ from weft.sw.network_file import to_bytes
 from weft.sw.onnx.reader import read_onnx
 
 from tests.sw.command_line import refusal, weft
-from tests.sw.mixed_networks import gated_model
+from tests.sw.mixed_networks import split_model
 from tests.sw.tflite_cases import CASES
 
 
@@ -15,10 +15,10 @@ def lenet(root):
 
 
 @pytest.fixture
-def gated(tmp_path):
+def split(tmp_path):
     """A model that needs the host in its middle."""
-    (tmp_path / "gated.tflite").write_bytes(gated_model().model)
-    return "gated.tflite"
+    (tmp_path / "split.tflite").write_bytes(split_model().model)
+    return "split.tflite"
 
 
 def test_a_row_per_operator_and_the_program(lenet, tmp_path):
@@ -36,24 +36,24 @@ def test_a_row_per_operator_and_the_program(lenet, tmp_path):
     assert again.stdout == done.stdout
 
 
-REASON = "it multiplies two activations, and the NPU multiplies by constants alone"
+REASON = "the NPU has no exponentials and quotients of 32 bits"
 
 
-def test_an_operator_of_the_host_has_its_reason(gated, tmp_path):
-    done = weft("compile", gated, "-o", "gated.weft", folder=tmp_path)
+def test_an_operator_of_the_host_has_its_reason(split, tmp_path):
+    done = weft("compile", split, "-o", "split.weft", folder=tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done
     lines = done.stdout.splitlines()
     (host,) = [line for line in lines if " host " in line]
-    assert host.split() == ["MUL", "1", "Multiply", "host", *REASON.split()]
+    assert host.split() == ["SOFTMAX", "1", "SoftmaxInt8", "host", *REASON.split()]
     assert [line.split()[3:5] for line in lines if "FullyConnected" in line] == [["npu", "1"], ["npu", "2"]]
 
 
-@pytest.mark.parametrize("model", ["gated.tflite", "gated.weft"])
-def test_strict_refuses_an_operator_of_the_host(gated, tmp_path, model):
-    assert weft("compile", gated, "-o", "gated.weft", folder=tmp_path).returncode == 0
+@pytest.mark.parametrize("model", ["split.tflite", "split.weft"])
+def test_strict_refuses_an_operator_of_the_host(split, tmp_path, model):
+    assert weft("compile", split, "-o", "split.weft", folder=tmp_path).returncode == 0
     before = sorted(path.name for path in tmp_path.iterdir())
     said = refusal("compile", model, "--strict", "-o", "strict.weft", folder=tmp_path)
-    assert said == f"gated.tflite: Multiply 'MUL 1' would run on the host: {REASON}"
+    assert said == f"split.tflite: SoftmaxInt8 'SOFTMAX 1' would run on the host: {REASON}"
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 

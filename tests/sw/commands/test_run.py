@@ -12,7 +12,7 @@ from weft.sw.network_file import save
 from weft.sw.onnx.reader import read_onnx
 
 from tests.sw.command_line import weft
-from tests.sw.mixed_networks import gated_model
+from tests.sw.mixed_networks import split_model
 
 SAMPLES = 3
 
@@ -95,12 +95,12 @@ def test_a_compiled_program_runs_as_its_model_does(folder):
 
 def test_a_model_of_several_programs(folder):
     """Cycles are the sum of the programs', and all layers are told."""
-    case = gated_model()
-    (folder / "gated.tflite").write_bytes(case.model)
-    np.savez("gated.npz", in_0=case.inputs[0])
+    case = split_model()
+    (folder / "split.tflite").write_bytes(case.model)
+    np.savez("split.npz", in_0=case.inputs[0])
     for on in ("rtl", "machine", "golden"):
-        where = ("--on", on, "--input", "gated.npz", "--output", f"{on}.npz", "--report", f"{on}.json")
-        done = weft("run", "gated.tflite", "--preset", "small", *where, folder=folder)
+        where = ("--on", on, "--input", "split.npz", "--output", f"{on}.npz", "--report", f"{on}.json")
+        done = weft("run", "split.tflite", "--preset", "small", *where, folder=folder)
         assert (done.returncode, done.stderr) == (0, ""), done
     assert output("rtl.npz").tobytes() == output("machine.npz").tobytes() == output("golden.npz").tobytes()
     report = json.loads((folder / "rtl.json").read_text())

@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
-from weft.sw.figures import Sheet
+from weft.sw.commands.figures import Sheet
 
 
 @dataclass(frozen=True)

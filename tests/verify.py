@@ -13,11 +13,11 @@ from typing import Annotated
 
 import typer
 from weft.sim.verification import Campaign, Row, run_campaigns, sheet
-from weft.sw.commands_shared import processors
+from weft.sw.commands.figures import insert
+from weft.sw.commands.progress import standard_output
+from weft.sw.commands.shared import processors
 from weft.sw.errors import UserError
-from weft.sw.figures import insert
 from weft.sw.files import replace_file
-from weft.sw.progress import standard_output
 
 CAMPAIGNS: dict[str, Campaign] = {}
 """By name, the longest first: what is begun last should be short. "faults 1" and "faults 2" are two parts of one, and

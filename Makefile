@@ -35,7 +35,7 @@ test: lint
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 verify: $(VENV)/ready-test
-	@$(BIN)/python -m tests.verify --docs docs/verification.md $(ARGS)
+	@$(BIN)/python -m tests.verify $(if $(ARGS),$(ARGS),--docs docs/verification.md)
 
 # mypy does not see through the editable installation: it gets the five folders as one package by links.
 lint: $(VENV)/ready-test
@@ -51,9 +51,12 @@ $(VENV)/ready: pyproject.toml .ci/environment
 	@$(PIP_INSTALL) --editable .
 	@touch $@
 
-$(VENV)/ready-test: $(VENV)/ready
+$(VENV)/ready-test: $(VENV)/ready tests/formal/requirements.txt
 	@echo "Installing what the tests need into $(VENV)"
 	@$(PIP_INSTALL) --editable ".[test,fpga,formal]"
+	@$(BIN)/python -m venv --clear --without-pip $(VENV)/formal
+	@$(BIN)/python -m pip --python $(VENV)/formal/bin/python install --quiet --disable-pip-version-check \
+		--requirement tests/formal/requirements.txt
 	@touch $@
 
 clean:

@@ -6,6 +6,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 from weft.sim.verification import Row
+from weft.sw.commands.figures import Sheet
 
 from tests import verify
 
@@ -18,18 +19,37 @@ def run(monkeypatch, *arguments, failures=()):
     """What the command prints and its exit status, with two parts of one campaign and another one."""
     campaigns = {"resets 1": rows, "resets 2": partial(rows, *failures), "faults": partial(rows, "beat 7: no report")}
     monkeypatch.setattr(verify, "CAMPAIGNS", campaigns)
+    monkeypatch.setattr(verify, "STATIC", {"plan": lambda: Sheet("Plan", ("what",), [("resets",)])})
     application = Typer()
     application.command()(verify.verify)
     return CliRunner().invoke(application, arguments)
 
 
-def test_the_table_goes_between_the_marks(monkeypatch, tmp_path):
+PAGE = "# Page\n\n" + "\n".join((*verify.MARKS, "<!-- plan:begin -->", "<!-- plan:end -->")) + "\n"
+
+
+def test_the_tables_go_between_the_marks(monkeypatch, tmp_path):
     page = tmp_path / "page.md"
-    page.write_text("# Page\n\n" + "\n".join(verify.MARKS) + "\n")
-    result = run(monkeypatch, "resets", "--docs", str(page))
-    assert result.exit_code == 0
+    page.write_text(PAGE)
+    result = run(monkeypatch, "--docs", str(page))
+    assert result.exit_code == 1
     assert "resets at random cycles" in result.stdout
-    assert "| resets at random cycles | 10 | 0 | 10 |" in page.read_text()
+    assert "| resets at random cycles | 15 | 1 | 15 |" in page.read_text()
+    assert "| resets |" in page.read_text()
+
+
+def test_tables_that_need_no_run_go_alone(monkeypatch, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    assert run(monkeypatch, "--list", "--docs", str(page)).exit_code == 0
+    assert "| resets |" in page.read_text()
+    assert "resets at random cycles" not in page.read_text()
+
+
+def test_a_part_of_the_campaigns_is_no_page(monkeypatch, tmp_path):
+    result = run(monkeypatch, "faults", "--docs", str(tmp_path / "page.md"))
+    assert result.exit_code == 2
+    assert result.stderr == "weft: --docs takes all campaigns, or --list\n"
 
 
 def test_a_failure_is_told_and_is_the_exit_status(monkeypatch):
@@ -50,12 +70,14 @@ def test_a_page_that_cannot_be_filled_is_told_before_the_work(monkeypatch, tmp_p
     page = tmp_path / "page.md"
     if content is not None:
         page.write_text(content)
-    result = run(monkeypatch, "faults", "--docs", str(page))
+    result = run(monkeypatch, "--docs", str(page))
     assert result.exit_code == 2
     assert result.stderr.startswith(f"weft: {page}: ")
     assert result.stdout == ""
 
 
-def test_the_page_in_docs_can_be_filled(root):
+def test_the_page_in_docs_is_up_to_date(root):
+    """Else: python -m tests.verify --list --docs docs/verification.md"""
     text = (root / "docs" / "verification.md").read_text()
     assert [text.count(mark) for mark in verify.MARKS] == [1, 1]
+    assert verify.page(text, "docs/verification.md") == text

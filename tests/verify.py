@@ -1,29 +1,44 @@
 """`make verify`: all campaigns, the table of their figures, and docs/verification.md.
 
-    python -m tests.verify [--list] [--docs FILE.md] [NAME ...]
+    python -m tests.verify [--list] [NAME ...]
+    python -m tests.verify --docs FILE.md [--list]
 
-runs the campaigns of these names, or all; exit status 1 if a bar is missed. With --docs the table goes between the
-marks of the file.
+The first runs the campaigns of these names, or all; exit status 1 if a bar is missed. The second puts tables between
+the marks of the file: those of all campaigns, or with --list those alone that need no run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
 import typer
 from weft.sim.verification import Campaign, Row, run_campaigns, sheet
-from weft.sw.commands.figures import insert
+from weft.sw.commands.figures import Sheet, insert
 from weft.sw.commands.progress import standard_output
 from weft.sw.commands.shared import processors
 from weft.sw.errors import UserError
 from weft.sw.files import replace_file
 
-CAMPAIGNS: dict[str, Campaign] = {}
+from tests.formal import proofs
+
+CAMPAIGNS: dict[str, Campaign] = {
+    "formal": proofs.campaign,
+}
 """By name, the longest first: what is begun last should be short. "faults 1" and "faults 2" are two parts of one, and
 are both meant by the name "faults"."""
 
 MARKS = ("<!-- verify:begin -->", "<!-- verify:end -->")
+
+STATIC: dict[str, Callable[[], Sheet]] = {"proofs": proofs.sheet}
+"""Tables of the page that say what is done, not what came out; by the name of their marks."""
+
+
+def page(text: str, where: str) -> str:
+    """The page with all tables of STATIC."""
+    for name, table in STATIC.items():
+        text = insert(text, [table()], where, (f"<!-- {name}:begin -->", f"<!-- {name}:end -->"))
+    return text
 
 
 def chosen(names: Sequence[str]) -> dict[str, Campaign]:
@@ -57,21 +72,25 @@ def verify(
 
 
 def _text(docs: Path) -> str:
-    """The page that the table is for; one that cannot take it is told before the work."""
+    """The page, with all but the table of figures; one that cannot take them is told before the work."""
     try:
         text = docs.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{docs}: the file cannot be read: {error.strerror}") from None
     insert(text, (), str(docs), MARKS)
-    return text
+    return page(text, str(docs))
 
 
 def _verify(names: Sequence[str], docs: Path | None, show: bool) -> list[str]:
     campaigns = chosen(names)
+    if names and docs is not None:
+        raise UserError("--docs takes all campaigns, or --list")
+    text = "" if docs is None else _text(docs)
     if show:
         typer.echo("\n".join(campaigns))
+        if docs is not None:
+            replace_file(docs, text.encode())
         return []
-    text = "" if docs is None else _text(docs)
     console = standard_output()
     start = perf_counter()
 

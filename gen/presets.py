@@ -23,6 +23,9 @@ SMALL = TINY.replace(
     tables=True,
     memory_width=64,
     axi_width=64,
+    fences=True,
+    checks=True,
+    autopsy=True,
 )
 MEDIUM = SMALL.replace(rows=16, weight_rows=16)
 LARGE = MEDIUM.replace(

@@ -12,6 +12,7 @@ from amaranth.utils import exact_log2
 
 from . import bus
 from .config import Config
+from .fence import Window, fence_ports, refusal_layout, window_layout
 
 BOUNDARY_BYTES = 4096
 INCR = 1
@@ -111,7 +112,8 @@ def burst_layout(config: Config) -> data.StructLayout:
 class Splitter(Component):
     """Cuts requests into bursts, one per cycle, the first `LATENCY` cycles after the request was taken.
 
-    While `drop` is set, no request is taken and none is continued beyond the burst that is offered already.
+    While `drop` is set, no request is taken and none is continued beyond the burst that is offered already. With
+    config.fences, a request outside `window` is taken and not offered; it is shown as `refused` until `drop`.
     """
 
     LATENCY = 1
@@ -124,6 +126,11 @@ class Splitter(Component):
                 "burst": Out(stream.Signature(burst_layout(config))),
                 "drop": In(1),
                 "busy": Out(1),
+                **(
+                    {"window": In(window_layout(config)), "refused": Out(refusal_layout(config))}
+                    if config.fences
+                    else {}
+                ),
             }
         )
 
@@ -141,6 +148,7 @@ class Splitter(Component):
         last_lane = Signal(lanes)
         active = Signal()
         taken = Signal()
+        outside = Signal()
 
         # A burst ends at the next multiple of the burst size, or with the request.
         room = Signal(index_bits)
@@ -154,8 +162,8 @@ class Splitter(Component):
             burst.length.eq(Mux(last, left, room)),
             burst.first_lane.eq(lane),
             burst.last_lane.eq(Mux(last, last_lane, (1 << lanes) - 1)),
-            self.burst.valid.eq(active),
-            taken.eq(active & self.burst.ready),
+            self.burst.valid.eq(active & ~outside),
+            taken.eq(active & ~outside & self.burst.ready),
             self.busy.eq(active),
             self.request.ready.eq((~active | (taken & last)) & ~self.drop),
         ]
@@ -177,6 +185,16 @@ class Splitter(Component):
                 left.eq(end[lanes:]),
                 last_lane.eq(end[:lanes]),
             ]
+        if config.fences:
+            window = Window(config, self.window)
+            with m.If(self.request.ready):
+                m.d.sync += outside.eq(self.request.valid & window.refuses(m, self.request.payload))
+            with m.If(outside & self.drop):
+                m.d.sync += [active.eq(0), outside.eq(0)]
+            m.d.comb += [
+                self.refused.valid.eq(outside),
+                self.refused.address.eq(Cat(Const(0, word_bits), lane, beat)),
+            ]
         return m
 
 
@@ -190,10 +208,12 @@ class AxiMaster(Component):
     Members
     -------
     read, write : the memory port.
-    abandon : a pulse for when the core behind the port is reset: what was requested before is finished as AXI
+    abandon : set when the core behind the port failed or is reset: what was requested before is finished as AXI
         obliges, without effect (read data is dropped, words still to be written are written with no strobe
-        set, responses are dropped), and requests made from the next cycle on are taken after that.
+        set, responses are dropped), and requests made in later cycles are taken after that.
     busy : bursts are outstanding.
+    fences, refused_read, refused_write : the windows, and the requests outside them that wait to be abandoned; only
+        with config.fences.
     """
 
     LATENCY = Splitter.LATENCY
@@ -208,6 +228,7 @@ class AxiMaster(Component):
                 "write": In(bus.memory_write(config)),
                 "abandon": In(1),
                 "busy": Out(1),
+                **fence_ports(config),
                 **axi4_ports(config),
             }
         )
@@ -234,6 +255,8 @@ class AxiMaster(Component):
         layout = burst_layout(config)
         m.submodules.read_bursts = bursts = SyncFIFO(width=layout.size, depth=config.axi_outstanding)
         connect(m, flipped(self.read.request), splitter.request)
+        if config.fences:
+            m.d.comb += [splitter.window.eq(self.fences.read), self.refused_read.eq(splitter.refused)]
         burst = splitter.burst
         m.d.comb += [
             splitter.drop.eq(drop),
@@ -261,6 +284,7 @@ class AxiMaster(Component):
             word.payload.data.eq(self.m_axi_rdata.word_select(lane, config.memory_width)),
             word.payload.last.eq(self.m_axi_rlast & arriving.last & end_of_beat),
             word.payload.error.eq(self.m_axi_rresp[1]),
+            word.payload.decode.eq(self.m_axi_rresp.all()),
             self.m_axi_rready.eq(bursts.r_rdy & (drop | (word.ready & end_of_beat))),
             taken.eq(self.m_axi_rvalid & self.m_axi_rready),
             bursts.r_en.eq(taken & self.m_axi_rlast),
@@ -278,6 +302,8 @@ class AxiMaster(Component):
         m.submodules.write_bursts = bursts = SyncFIFO(width=layout.size, depth=2)
         m.submodules.write_responses = responses = SyncFIFO(width=1, depth=config.axi_outstanding)
         connect(m, flipped(self.write.request), splitter.request)
+        if config.fences:
+            m.d.comb += [splitter.window.eq(self.fences.write), self.refused_write.eq(splitter.refused)]
 
         # A slave may wait for WVALID before it takes the address: the data sets out together with it.
         burst = splitter.burst
@@ -344,12 +370,13 @@ class AxiMaster(Component):
         m.d.sync += self.m_axi_wvalid.eq(Mux(taken, end_of_beat, self.m_axi_wvalid & ~self.m_axi_wready))
 
         # One response per request: the worst of its bursts'.
-        failed = Signal()
+        failed = Signal(bus.response_layout())
         answer = self.write.response
         answered = Signal()
         m.d.comb += [
             answer.valid.eq(self.m_axi_bvalid & responses.r_rdy & responses.r_data & ~drop),
-            answer.payload.error.eq(failed | self.m_axi_bresp[1]),
+            answer.payload.error.eq(failed.error | self.m_axi_bresp[1]),
+            answer.payload.decode.eq(failed.decode | self.m_axi_bresp.all()),
             self.m_axi_bready.eq(responses.r_rdy & (drop | answer.ready)),
             answered.eq(self.m_axi_bvalid & self.m_axi_bready),
             responses.r_en.eq(answered),
@@ -357,7 +384,7 @@ class AxiMaster(Component):
         with m.If(drop):
             m.d.sync += failed.eq(0)
         with m.Elif(answered):
-            m.d.sync += failed.eq(answer.payload.error & ~responses.r_data)
+            m.d.sync += failed.eq(Mux(responses.r_data, 0, answer.payload.as_value()))
 
 
 class AxiLite(Component):

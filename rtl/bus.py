@@ -30,8 +30,13 @@ def request_layout(config: Config) -> data.StructLayout:
 
 def read_layout(config: Config) -> data.StructLayout:
     """A word that was read; `last` marks the last word of its request, `error` a word that memory could not
-    give."""
-    return data.StructLayout({"data": unsigned(config.memory_width), "last": 1, "error": 1})
+    give, `decode` beside it that there is no memory at the address."""
+    return data.StructLayout({"data": unsigned(config.memory_width), "last": 1, "error": 1, "decode": 1})
+
+
+def response_layout() -> data.StructLayout:
+    """What became of a write: as in `read_layout`."""
+    return data.StructLayout({"error": 1, "decode": 1})
 
 
 def write_layout(config: Config) -> data.StructLayout:
@@ -55,7 +60,7 @@ def memory_write(config: Config) -> Signature:
         {
             "request": Out(stream.Signature(request_layout(config))),
             "data": Out(stream.Signature(write_layout(config))),
-            "response": In(stream.Signature(data.StructLayout({"error": 1}))),
+            "response": In(stream.Signature(response_layout())),
         }
     )
 

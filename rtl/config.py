@@ -67,6 +67,12 @@ class Config:
     """Read bursts and write bursts that may be outstanding at once, 1 to 64."""
     counters: bool = True
     """Build the performance counters."""
+    fences: bool = False
+    """Build the windows that bound what the NPU may read and write."""
+    checks: bool = False
+    """Build the checks of instructions; without them an instruction that is not legal has undefined results."""
+    autopsy: bool = False
+    """Build the watchdog, and the registers that show the inside of an NPU that has stopped."""
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -1,12 +1,19 @@
 """The registers behind the register port: start, status, error, interrupt, base addresses and counters."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from . import bus, registers
 from .config import Config
-from .registers import Activity, Control, ErrorCause, Status, Unit
+from .fence import PAGE_BITS, fences_layout
+from .registers import AUTOPSY, SEQUENCER, Activity, Control, ErrorCause, Feature, Status, Unit
+
+
+def inside_layout() -> data.StructLayout:
+    """The registers of an autopsy, by name in lower case."""
+    names = [f"{unit.name}_{name}" for unit in Unit for name, _ in AUTOPSY]
+    return data.StructLayout({name.lower(): 32 for name in (*names, "HALVES", "FETCH", "NEXT")})
 
 
 class ControlRegisters(Component):
@@ -15,10 +22,13 @@ class ControlRegisters(Component):
     Members
     -------
     port : the host's accesses (register_port).
-    start, reset : one-cycle pulses; start is not given while busy.
+    start, reset, disconnect : one-cycle pulses; start is not given while busy.
+    outstanding : the adapter behind the memory port has not finished what was requested.
     busy, finished : of the sequencer. dispatched : pulse per instruction.
     error, error_cause, error_unit, error_address : the first error of a run is kept.
     activity : what each unit does now.
+    fences : the windows (with config.fences).
+    progress : something happens; inside : what the autopsy registers show (both with config.autopsy).
     """
 
     def __init__(self, config: Config) -> None:
@@ -28,11 +38,13 @@ class ControlRegisters(Component):
                 "port": In(bus.register_port()),
                 "start": Out(1),
                 "reset": Out(1),
+                "disconnect": Out(1),
                 "program": Out(config.address_width),
                 "bases": Out(data.ArrayLayout(config.address_width, registers.BASES)),
                 "failed": Out(1),
                 "interrupt": Out(1),
                 "busy": In(1),
+                "outstanding": In(1),
                 "finished": In(1),
                 "dispatched": In(1),
                 "error": In(1),
@@ -40,6 +52,8 @@ class ControlRegisters(Component):
                 "error_unit": In(3),
                 "error_address": In(config.address_width),
                 "activity": In(data.ArrayLayout(Activity, len(Unit))),
+                **({"fences": Out(fences_layout(config))} if config.fences else {}),
+                **({"progress": In(1), "inside": In(inside_layout())} if config.autopsy else {}),
             }
         )
 
@@ -66,7 +80,7 @@ class ControlRegisters(Component):
             "VERSION": registers.INTERFACE_VERSION,
             "DIGEST": config.digest32,
             "CONTROL": interrupt_enable << Control.INTERRUPT_ENABLE,
-            "STATUS": Cat(busy & ~failed, done, failed),
+            "STATUS": Cat(busy & ~failed, done, failed, self.outstanding),
             "ERROR": Cat(cause, unit),
             "ERROR_ADDRESS": fault,
             "PROGRAM": self.program[:32],
@@ -74,7 +88,9 @@ class ControlRegisters(Component):
             "CYCLES": cycles,
             "UNITS": Cat(self.activity[index] for index in range(len(Unit))),
             "INSTRUCTIONS": instructions,
+            "FEATURES": sum(getattr(config, one.name.lower()) << one for one in Feature),
         }
+        write_data = port.write_data
         with m.If(running):
             m.d.sync += cycles.eq(cycles + 1)
         m.d.sync += instructions.eq(instructions + self.dispatched)
@@ -92,19 +108,13 @@ class ControlRegisters(Component):
                     with m.Elif(running & (self.activity[index] == activity)):
                         m.d.sync += counter.eq(counter + 1)
 
-        with m.If(port.read):
-            m.d.sync += port.read_data.eq(0)
-            with m.Switch(port.address):
-                for name, value in readable.items():
-                    with m.Case(registers.BY_NAME[name].offset):
-                        m.d.sync += port.read_data.eq(value)
-
         written = {register.name: Signal(name=f"write_{register.name.lower()}") for register in registers.REGISTERS}
         for name, signal in written.items():
             m.d.comb += signal.eq(port.write & (port.address == registers.BY_NAME[name].offset))
         m.d.comb += [
             self.start.eq(written["CONTROL"] & port.write_data[Control.START] & ~busy & ~failed),
             self.reset.eq(written["CONTROL"] & port.write_data[Control.RESET]),
+            self.disconnect.eq(written["CONTROL"] & port.write_data[Control.DISCONNECT]),
         ]
         with m.If(written["CONTROL"]):
             m.d.sync += interrupt_enable.eq(port.write_data[Control.INTERRUPT_ENABLE])
@@ -119,9 +129,52 @@ class ControlRegisters(Component):
                 failed.eq(failed & ~port.write_data[Status.ERROR]),
             ]
 
+        if config.fences:
+            for name in ("read", "write"):
+                window = getattr(self.fences, name)
+                first, last = f"{name.upper()}_FIRST", f"{name.upper()}_LAST"
+                # The last page is kept inverted, so that reset opens the window.
+                last_inverted = Signal(window.last.shape(), name=f"{name}_last_inverted")
+                m.d.comb += window.last.eq(~last_inverted)
+                readable[first] = Cat(Const(0, PAGE_BITS), window.first)
+                readable[last] = Cat(~Const(0, PAGE_BITS), window.last)
+                with m.If(written[first]):
+                    m.d.sync += window.first.eq(write_data[PAGE_BITS:])
+                with m.If(written[last]):
+                    m.d.sync += last_inverted.eq(~write_data[PAGE_BITS:])
+
+        # Set for one cycle when a run has gone on too long, and why.
+        late = Signal()
+        late_cause = Signal(ErrorCause)
+        if config.autopsy:
+            readable |= {name.upper(): self.inside[name] for name, _ in inside_layout()}
+            watchdog, limit, still = (Signal(32, name=name) for name in ("watchdog", "limit", "still"))
+            readable |= {"WATCHDOG": watchdog, "LIMIT": limit}
+            for name, register in (("WATCHDOG", watchdog), ("LIMIT", limit)):
+                with m.If(written[name]):
+                    m.d.sync += register.eq(write_data)
+            progressed, stuck, expired = (Signal(name=name) for name in ("progressed", "stuck", "expired"))
+            m.d.sync += [
+                progressed.eq(self.progress | ~running),
+                still.eq(Mux(progressed, 1, still + 1)),
+                stuck.eq(~progressed & (still == watchdog) & (watchdog != 0)),
+                expired.eq((cycles == limit) & (limit != 0)),
+            ]
+            m.d.comb += [
+                late.eq(running & (stuck | expired)),
+                late_cause.eq(Mux(stuck, ErrorCause.NO_PROGRESS, ErrorCause.TIME_LIMIT)),
+            ]
+
+        with m.If(port.read):
+            m.d.sync += port.read_data.eq(0)
+            with m.Switch(port.address):
+                for name, value in readable.items():
+                    with m.Case(registers.BY_NAME[name].offset):
+                        m.d.sync += port.read_data.eq(value)
+
         # What happens in the hardware outranks what the host clears in the same cycle.
         with m.If(self.finished & running):
-            m.d.sync += [running.eq(0), done.eq(~failed)]
+            m.d.sync += [running.eq(0), done.eq(~failed & ~self.error)]
         with m.If(self.error & ~failed):
             m.d.sync += [
                 failed.eq(1),
@@ -129,6 +182,15 @@ class ControlRegisters(Component):
                 cause.eq(self.error_cause),
                 unit.eq(self.error_unit),
                 fault.eq(self.error_address),
+            ]
+        with m.Elif(late & ~failed):
+            m.d.sync += [
+                failed.eq(1),
+                running.eq(0),
+                done.eq(0),
+                cause.eq(late_cause),
+                unit.eq(SEQUENCER),
+                fault.eq(0),
             ]
         with m.If(self.start):
             m.d.sync += [

@@ -1,6 +1,6 @@
 """The NPU between its memory port and its register port: instances and connections, no data path of its own."""
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Member, Out, connect, flipped
 
@@ -11,14 +11,19 @@ from .config import Config
 from .control import ControlRegisters
 from .dma import LoadUnit, StoreUnit
 from .drain import Drain
+from .faults import Faults, inside, left_over
 from .feeder import Feeder
+from .fence import fence_ports
 from .parameters import ParameterMemory
 from .queue import InstructionQueue
-from .registers import SEQUENCER, Activity, ErrorCause, Unit
+from .registers import Activity, Unit
 from .scratchpad import Scratchpad
 from .sequencer import Sequencer
 from .tokens import Gate, Tokens
 from .weights import WeightStore
+
+PROGRESS = (Activity.BUSY, Activity.WAIT_WEIGHTS)
+"""What a unit does while something happens in it."""
 
 LAYOUTS = {Unit.LOAD: isa.LOAD, Unit.ARRAY: isa.CONV, Unit.DRAIN: isa.DRAIN, Unit.STORE: isa.STORE}
 
@@ -32,10 +37,13 @@ def trace_layout() -> data.StructLayout:
 def bus_ports(config: Config) -> dict[str, Member]:
     """The ports that a bus adapter connects to."""
     return {
+        **{name: member.flip() for name, member in fence_ports(config).items()},
         "read": Out(bus.memory_read(config)),
         "write": Out(bus.memory_write(config)),
         "registers": In(bus.register_port()),
         "abandon": Out(1),
+        "disconnect": Out(1),
+        "outstanding": In(1),
     }
 
 
@@ -46,7 +54,11 @@ class Core(Component):
     -------
     read, write : the memory port.
     registers : the host's access to registers.REGISTERS.
-    abandon : pulse with which the units are reset; what is on its way through the ports has no effect any more.
+    abandon : while an error is not cleared, and in a reset: what is on its way through the ports has no effect any
+        more, and nothing is requested.
+    disconnect : pulse with which the adapter behind the memory port forgets what is outstanding.
+    outstanding : of that adapter: it has not finished what was requested.
+    fences, refused_read, refused_write : see fence.fence_ports.
     interrupt : level, while done or failed and enabled.
     trace : one trace_layout per unit, for simulation and debugging.
     """
@@ -89,7 +101,11 @@ class Core(Component):
         connect(m, store.memory, flipped(self.write))
         connect(m, flipped(self.registers), control.port)
 
-        m.d.comb += self.abandon.eq(control.reset)
+        m.d.comb += [
+            self.abandon.eq(control.reset | control.failed),
+            self.disconnect.eq(control.disconnect),
+            control.outstanding.eq(self.outstanding),
+        ]
 
         # Data: memory -> scratchpad, weights, parameters.
         connect(m, load.scratchpad, scratchpad.load_write)
@@ -134,9 +150,11 @@ class Core(Component):
         m.submodules.tokens = tokens = Tokens()
         m.d.comb += tokens.clear.eq(control.start | control.reset)
         idle = []
+        queues, gates = {}, {}
         for unit, component in units.items():
             queue = InstructionQueue(config, LAYOUTS[unit])
             gate = Gate(LAYOUTS[unit])
+            queues[unit], gates[unit] = queue, gate
             name = unit.name.lower()
             m.submodules[f"{name}_queue"] = resettable(queue)
             m.submodules[f"{name}_gate"] = resettable(gate)
@@ -144,6 +162,7 @@ class Core(Component):
             connect(m, queue.o, gate.i)
             connect(m, gate.o, component.instruction)
             m.d.comb += [
+                gate.stop.eq(control.failed),
                 gate.available.eq(tokens.available[unit]),
                 tokens.taken[unit].eq(gate.take),
                 tokens.given[unit].eq(gate.give),
@@ -159,7 +178,8 @@ class Core(Component):
                 control.activity[unit].eq(trace.activity),
             ]
 
-        # Status and errors; when several come at once the first in this list is kept.
+        # Status and errors.
+        m.submodules.faults = faults = Faults(config)
         m.d.comb += [
             sequencer.start.eq(control.start),
             sequencer.program.eq(control.program),
@@ -169,31 +189,50 @@ class Core(Component):
             control.finished.eq(sequencer.finished),
             control.dispatched.eq(sequencer.dispatched),
             self.interrupt.eq(control.interrupt),
+            faults.clear.eq(control.start | control.reset),
+            faults.sequencer.valid.eq(sequencer.error),
+            faults.sequencer.cause.eq(sequencer.error_cause),
+            faults.sequencer.address.eq(sequencer.error_address),
+            faults.left_over.eq(sequencer.finished & left_over(tokens.counts, full, feeder.free)),
+            faults.load.eq(load.error),
+            faults.store.eq(store.error),
+            faults.overflow.eq(tokens.overflow),
+            faults.illegal.eq(Cat(component.illegal for component in units.values())),
+            faults.started.eq(Cat(gate.started for gate in gates.values())),
+            *(faults.flight[unit].eq(gate.flight) for unit, gate in gates.items()),
+            control.error.eq(faults.error),
+            control.error_cause.eq(faults.cause),
+            control.error_unit.eq(faults.unit),
+            control.error_address.eq(faults.address),
         ]
-        with m.If(sequencer.error):
+        if config.fences:
             m.d.comb += [
-                control.error.eq(1),
-                control.error_cause.eq(sequencer.error_cause),
-                control.error_unit.eq(SEQUENCER),
-                control.error_address.eq(sequencer.error_address),
+                sequencer.window.eq(control.fences.read),
+                self.fences.eq(control.fences),
+                faults.refused_load.eq(self.refused_read),
+                faults.refused_store.eq(self.refused_write),
             ]
-        with m.Elif(load.error.valid):
-            m.d.comb += [
-                control.error.eq(1),
-                control.error_cause.eq(ErrorCause.READ_ERROR),
-                control.error_unit.eq(Unit.LOAD),
-                control.error_address.eq(load.error.address),
-            ]
-        with m.Elif(store.error.valid):
-            m.d.comb += [
-                control.error.eq(1),
-                control.error_cause.eq(ErrorCause.WRITE_ERROR),
-                control.error_unit.eq(Unit.STORE),
-                control.error_address.eq(store.error.address),
-            ]
-        with m.Elif(tokens.overflow.any()):
-            m.d.comb += [control.error.eq(1), control.error_cause.eq(ErrorCause.TOKEN_OVERFLOW)]
-            for unit in reversed(Unit):
-                with m.If(tokens.overflow[unit]):
-                    m.d.comb += control.error_unit.eq(unit)
+        if config.autopsy:
+            m.d.comb += control.progress.eq(
+                sequencer.dispatched
+                | Cat(gate.started | gate.retired for gate in gates.values()).any()
+                | Cat(one.activity == activity for one in self.trace for activity in PROGRESS).any()
+            )
+            found = inside(
+                Cat(sequencer.fetching, sequencer.flushing, Const(0, 6), sequencer.ahead),
+                sequencer.error_address,
+                (feeder.free, full),
+                {
+                    unit: {
+                        "begun": faults.begun[unit],
+                        "flight": gate.flight,
+                        "tag": self.trace[unit].tag,
+                        "missing": gate.missing,
+                        "level": queues[unit].level,
+                        "tokens": [tokens.counts[unit][giver] for giver in Unit],
+                    }
+                    for unit, gate in gates.items()
+                },
+            )
+            m.d.comb += [control.inside[name].eq(value) for name, value in found.items()]
         return m

@@ -38,15 +38,16 @@ def row_layout(config: Config) -> data.StructLayout:
 
 
 def error_layout(config: Config) -> data.StructLayout:
-    """`valid` for one cycle, with the address of the first byte of the row at fault."""
-    return data.StructLayout({"valid": 1, "address": unsigned(config.address_width)})
+    """`valid` for one cycle, with the address of the first byte of the row at fault; `decode` as in bus.read_layout."""
+    return data.StructLayout({"valid": 1, "decode": 1, "address": unsigned(config.address_width)})
 
 
 class Rows(Component):
     """The loop over an instruction's rows.
 
     The first row is offered `LATENCY` cycles after the instruction was taken, then one row per cycle; the
-    next instruction is taken together with the last row.
+    next instruction is taken together with the last row. With config.checks, `illegal` says that the
+    row offered is none.
     """
 
     LATENCY = 1
@@ -58,6 +59,7 @@ class Rows(Component):
                 "instruction": In(stream.Signature(isa.LOAD)),
                 "bases": In(data.ArrayLayout(config.address_width, BASES)),
                 "row": Out(stream.Signature(row_layout(config))),
+                "illegal": Out(1),
             }
         )
 
@@ -104,7 +106,35 @@ class Rows(Component):
                 local.eq(new.local),
                 left.eq(new.rows),
             ]
+        if self.config.checks:
+            self._check(m, current, external, local, taken)
         return m
+
+    def _check(self, m: Module, current: data.View, external: Signal, local: Signal, taken: Signal) -> None:
+        """Whole words inside their space; in the scratchpad any bytes, and no row longer than that."""
+        config = self.config
+        word_bits = exact_log2(config.memory_bytes)
+        wrapped = Signal()  # the local address has passed 2^24
+        with m.If(self.instruction.valid & self.instruction.ready):
+            m.d.sync += wrapped.eq(0)
+        with m.Elif(taken & (local + current.local_step)[isa.LOCAL_BITS]):
+            m.d.sync += wrapped.eq(1)
+        sizes = {
+            isa.Space.WEIGHTS: config.weight_space_bytes,
+            isa.Space.PARAMETERS: config.parameter_lines * config.parameter_line_bytes,
+            isa.Space.TABLES: isa.TABLE_SPACE_BYTES,
+        }
+        end = Signal(isa.LOCAL_BITS + 1)
+        beyond = Signal()
+        m.d.comb += end.eq(local + current.bytes)
+        with m.Switch(current.space):
+            for space, size in sizes.items():
+                with m.Case(space):
+                    parts = (external[:word_bits] | local[:word_bits] | current.bytes[:word_bits]).any()
+                    m.d.comb += beyond.eq((end > size) | wrapped | parts)
+            with m.Case(isa.Space.SCRATCHPAD):
+                m.d.comb += beyond.eq(current.bytes > config.scratchpad_bytes)
+        m.d.comb += self.illegal.eq(self.row.valid & beyond)
 
 
 def word_address(m: Module, config: Config, row: data.View, begin: Value, advance: Value) -> Signal:
@@ -153,6 +183,7 @@ class LoadUnit(Component):
     done : one pulse per instruction, in order, DONE_LATENCY cycles after its last word is accepted by its target. A
         read of the scratchpad in a later cycle than `done` sees its bytes.
     error : see error_layout; the transfer goes on.
+    illegal : the instruction that was taken last is found to be illegal (with config.checks).
     activity, tag : what the unit does in this cycle, and for which instruction.
     """
 
@@ -177,6 +208,7 @@ class LoadUnit(Component):
                 **({"tables": Out(space)} if config.tables else {}),
                 "done": Out(1),
                 "error": Out(error_layout(config)),
+                "illegal": Out(1),
                 "activity": Out(Activity),
                 "tag": Out(16),
             }
@@ -218,7 +250,9 @@ class LoadUnit(Component):
             requested.r_en.eq(moved & end),
             self.done.eq(delayed(m, "done_delay", moved & end & arriving.final, self.DONE_LATENCY)),
             self.error.valid.eq(moved & self.memory.data.payload.error),
+            self.error.decode.eq(self.memory.data.payload.decode),
             self.error.address.eq(arriving.external),
+            self.illegal.eq(rows.illegal),
         ]
         with m.If(moved):
             m.d.sync += begin.eq(end)
@@ -266,6 +300,7 @@ class StoreUnit(Component):
         Scratchpad.READ_LATENCY cycles after the handshake.
     done : one pulse per instruction, in order, in the cycle of the last response.
     error : see error_layout; the transfer goes on.
+    illegal : the instruction that was taken last is found to be illegal (with config.checks).
     activity, tag : what the unit does in this cycle, and for which instruction.
     """
 
@@ -287,6 +322,7 @@ class StoreUnit(Component):
                 "store_valid": In(1),
                 "done": Out(1),
                 "error": Out(error_layout(config)),
+                "illegal": Out(1),
                 "activity": Out(Activity),
                 "tag": Out(16),
             }
@@ -369,7 +405,9 @@ class StoreUnit(Component):
             responses.r_en.eq(answered),
             self.done.eq(answered & result.final),
             self.error.valid.eq(answered & self.memory.response.payload.error),
+            self.error.decode.eq(self.memory.response.payload.decode),
             self.error.address.eq(result.external),
+            self.illegal.eq(rows.illegal),
         ]
 
         m.d.comb += self.tag.eq(row.tag)

@@ -137,6 +137,7 @@ class Drain(Component):
     parameter_read, parameter_data : the parameter memory's port.
     write : drain_write_layout. tables : stream of local writes to the table space, only with config.tables.
     done : pulse per completed instruction, in order.
+    illegal : the instruction that was taken last is found to be illegal (with config.checks).
     activity, tag : WAIT_ARRAY while an instruction waits for its half, BUSY until its last byte is written.
     """
 
@@ -156,6 +157,7 @@ class Drain(Component):
                 "write": Out(drain_write_layout(config)),
                 **({"tables": In(table_stream(config))} if config.tables else {}),
                 "done": Out(1),
+                "illegal": Out(1),
                 "activity": Out(Activity),
                 "tag": Out(16),
             }
@@ -171,6 +173,7 @@ class Drain(Component):
             loops.instruction.valid.eq(self.instruction.valid),
             self.instruction.ready.eq(loops.instruction.ready),
             loops.proceed.eq(self.half_full),
+            self.illegal.eq(loops.illegal),
             self.half_release.eq(loops.release),
             self.accumulator_read.enable.eq(loops.issue),
             self.accumulator_read.half.eq(half),

@@ -1,6 +1,8 @@
 """The loop nest of DRAIN: which sums are read, and where their result goes."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from collections.abc import Iterable
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -92,6 +94,7 @@ class DrainLoops(Component):
     active : there is an instruction. issue : `position`, `control` and `window_end` are those of this cycle.
     finish : this is the instruction's last position. release : its half is free in the next cycle.
     tag : of the instruction accepted last.
+    illegal : that instruction is found to be illegal (with config.checks).
     """
 
     def __init__(self, config: Config) -> None:
@@ -105,6 +108,7 @@ class DrainLoops(Component):
                 "finish": Out(1),
                 "release": Out(1),
                 "tag": Out(16),
+                "illegal": Out(1),
                 "position": Out(position_layout(config)),
                 "control": Out(SUM_CONTROL),
                 "window_end": Out(window_end_layout(config)),
@@ -270,4 +274,37 @@ class DrainLoops(Component):
                 *(register.eq(drain.address) for register in addresses),
                 line.eq(drain.parameters),
             ]
+        if config.checks:
+            groups = ((pixel_groups, held.pixel_column_step), (window_groups, held.window_column_step))
+            lines = self._beyond_lines(m, accept, window_ends, pixel_ends, line, held)
+            m.d.comb += self.illegal.eq(lines | self._illegal_start(m, accept, held, groups))
         return m
+
+    def _illegal_start(
+        self, m: Module, accept: Signal, held: data.View, groups: Iterable[tuple[Signal, Value]]
+    ) -> Signal:
+        """One cycle after an instruction was taken: its clamp is empty, or a step is no place in a row of columns."""
+        lanes = self.config.lanes
+        taken, illegal = Signal(), Signal(name="illegal_start")
+        faults = [held.minimum > held.maximum]
+        for quotient, step in groups:
+            faults.append(step >= self.config.cols)
+            if lanes & (lanes - 1):
+                faults.append(quotient * lanes != step)
+        m.d.sync += taken.eq(accept)
+        m.d.comb += illegal.eq(taken & Cat(faults).any())
+        return illegal
+
+    def _beyond_lines(
+        self, m: Module, accept: Signal, used: Signal, again: Signal, line: Signal, held: data.View
+    ) -> Value:
+        """Whether a line of parameters is beyond the memory; `line` itself wraps."""
+        most = self.config.parameter_lines
+        beyond = Signal(name="line_beyond")
+        with m.If(accept):
+            m.d.sync += beyond.eq(self.instruction.payload.parameters >= most)
+        with m.Elif(again):
+            m.d.sync += beyond.eq(held.parameters >= most)
+        with m.Elif(used & (line == most - 1)):
+            m.d.sync += beyond.eq(1)
+        return used & beyond

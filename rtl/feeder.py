@@ -1,6 +1,6 @@
 """Executes CONV: reads activations and weights in the order of the array's passes and says where the sums belong."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -29,6 +29,8 @@ class Feeder(Component):
     pause : leave out an issue, as soon as that does no harm: a pass's first pixel meets its weights, and a depthwise
         stream must not be torn.
     done : one pulse per instruction, when its last sum is in the accumulator.
+    free : halves that an instruction may acquire.
+    illegal : the instruction that was taken last is found to be illegal (with config.checks).
     """
 
     ISSUE_LATENCY = 1 + Scratchpad.READ_LATENCY
@@ -54,6 +56,8 @@ class Feeder(Component):
                 ),
                 "control": Out(control_layout(config)),
                 "done": Out(1),
+                "free": Out(2),
+                "illegal": Out(1),
                 "activity": Out(Activity),
                 "tag": Out(16),
             }
@@ -83,6 +87,7 @@ class Feeder(Component):
             self.instruction.ready.eq(can_start),
             accept.eq(self.instruction.valid & can_start),
         ]
+        m.d.comb += self.free.eq(free)
         m.d.sync += free.eq(free + self.release - (accept & conv.acquire))
 
         # Nothing inside a row is farther away than the scratchpad is large.
@@ -255,6 +260,13 @@ class Feeder(Component):
             ]
 
         self._mask(m, issue, y, x, k_left, held)
+        if config.checks:
+            entries = self._beyond_entries(
+                m, accept, issue & yields, pass_end, last_chunk & last_kx & last_ky, held, entry, entry_n
+            )
+            lines = self._beyond_lines(m, accept, active & (step < steps), line)
+            torn = columns & issue & (ox == 0) & ~yields
+            m.d.comb += self.illegal.eq(entries | lines | torn | self._illegal_start(m, accept))
 
         # Read addresses, one register behind the loops.
         m.d.sync += [self.read.enable.eq(issue), self.read.address.eq(row + x)]
@@ -292,6 +304,66 @@ class Feeder(Component):
         with m.Elif(self.instruction.valid & ~can_start):
             m.d.comb += self.activity.eq(Activity.WAIT_DRAIN)
         return m
+
+    def _illegal_start(self, m: Module, accept: Signal) -> Signal:
+        """One cycle after an instruction was taken: it has no half to fill, or a depthwise pass that cannot be."""
+        config = self.config
+        conv = self.instruction.payload
+        holds = Signal()  # a half that is not committed
+        faults = [conv.acquire == holds]
+        if config.depthwise:
+            faults += [
+                (conv.mode == isa.Mode.COLUMNS) & fault
+                for fault in (
+                    conv.run > config.cols,
+                    conv.interval == 0,
+                    conv.warmup >= config.rows,
+                    conv.warmup >= conv.ox_count,
+                )
+            ]
+        illegal = Signal(name="illegal_start")
+        m.d.sync += illegal.eq(accept & Cat(faults).any())
+        with m.If(accept):
+            m.d.sync += holds.eq(~conv.commit)
+        return illegal
+
+    def _beyond_entries(
+        self,
+        m: Module,
+        accept: Signal,
+        used: Value,
+        pass_end: Signal,
+        tile_end: Value,
+        held: data.View,
+        entry: Signal,
+        entry_n: Signal,
+    ) -> Value:
+        """Whether a sum goes beyond its half; `entry` and `entry_n` themselves wrap."""
+        most = self.config.accumulators
+        beyond, beyond_n = Signal(), Signal()
+        total = Signal(18, name="entry_total")
+        next_n = Signal()
+        m.d.comb += [total.eq(entry + held.entry_step), next_n.eq(beyond_n | (entry_n == most - 1))]
+        with m.If(accept):
+            late = self.instruction.payload.entry >= most
+            m.d.sync += [beyond.eq(late), beyond_n.eq(late)]
+        with m.Elif(pass_end & tile_end):
+            m.d.sync += [beyond.eq(next_n), beyond_n.eq(next_n)]
+        with m.Elif(pass_end):
+            m.d.sync += beyond.eq(beyond_n)
+        with m.Elif(used & (total >= most)):
+            m.d.sync += beyond.eq(1)
+        return used & beyond
+
+    def _beyond_lines(self, m: Module, accept: Signal, used: Value, line: Signal) -> Value:
+        """Whether a line of weights is beyond the store; `line` itself wraps."""
+        most = self.config.weight_lines
+        beyond = Signal(name="line_beyond")
+        with m.If(accept):
+            m.d.sync += beyond.eq(self.instruction.payload.weights >= most)
+        with m.Elif(used & (line == most - 1)):
+            m.d.sync += beyond.eq(1)
+        return used & beyond
 
     def _mask(self, m: Module, issue: Signal, y: Signal, x: Signal, k_left: Signal, held: data.View) -> None:
         """Force every byte that is not a pixel of the image to the zero point, on the way into the array.

@@ -1,11 +1,12 @@
 """The top: the core and its bus adapters."""
 
-from amaranth.hdl import Module
-from amaranth.lib.wiring import Component, Member, Out, connect, flipped
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib.wiring import Component, In, Member, Out, connect, flipped
 
 from .axi import AxiLite, AxiMaster, axi4_ports, axi_lite_ports, pass_ports
 from .config import Config
 from .core import Core, bus_ports
+from .fence import Fence, fence_ports
 from .registers import Activity, Unit
 
 
@@ -23,6 +24,12 @@ def trace_ports() -> dict[str, Member]:
     return ports
 
 
+def memory_ports(config: Config) -> dict[str, Member]:
+    """The ports of an NPU without AXI: those of the core but for the fences, which are inside."""
+    fences = fence_ports(config)
+    return {name: member for name, member in bus_ports(config).items() if name not in fences}
+
+
 class Npu(Component):
     """A complete NPU.
 
@@ -33,7 +40,7 @@ class Npu(Component):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        ports = axi4_ports(config) | axi_lite_ports() if config.axi else bus_ports(config)
+        ports = axi4_ports(config) | axi_lite_ports() if config.axi else memory_ports(config)
         super().__init__({**ports, "interrupt": Out(1), **trace_ports()})
 
     def elaborate(self, platform: object) -> Module:
@@ -41,22 +48,48 @@ class Npu(Component):
         config = self.config
         m.submodules.core = core = Core(config)
         if config.axi:
-            m.submodules.master = master = AxiMaster(config)
+            master = AxiMaster(config)
+            m.submodules.master = ResetInserter(core.disconnect)(master)
             m.submodules.slave = slave = AxiLite()
             connect(m, core.read, master.read)
             connect(m, core.write, master.write)
+            for name, member in fence_ports(config).items():
+                inner, outer = getattr(core, name), getattr(master, name)
+                m.d.comb += outer.eq(inner) if member.flow is In else inner.eq(outer)
             connect(m, slave.registers, core.registers)
             pass_ports(m, axi4_ports(config), self, master)
             pass_ports(m, axi_lite_ports(), self, slave)
-            m.d.comb += master.abandon.eq(core.abandon)
+            m.d.comb += [master.abandon.eq(core.abandon), core.outstanding.eq(master.busy)]
         else:
-            connect(m, core.read, flipped(self.read))
-            connect(m, core.write, flipped(self.write))
+            self._connect_memory(m, core)
             connect(m, flipped(self.registers), core.registers)
-            m.d.comb += self.abandon.eq(core.abandon)
+            m.d.comb += [
+                self.abandon.eq(core.abandon),
+                self.disconnect.eq(core.disconnect),
+                core.outstanding.eq(self.outstanding),
+            ]
         m.d.comb += self.interrupt.eq(core.interrupt)
         for unit in Unit:
             for name in ("activity", "tag", "done", "done_tag"):
                 port = getattr(self, f"trace_{unit.name.lower()}_{name}")
                 m.d.comb += port.eq(getattr(core.trace[unit], name))
         return m
+
+    def _connect_memory(self, m: Module, core: Core) -> None:
+        """The core's memory port is the top's, but for the fences."""
+        connect(m, core.read.data, flipped(self.read.data))
+        connect(m, core.write.data, flipped(self.write.data))
+        connect(m, core.write.response, flipped(self.write.response))
+        for name in ("read", "write"):
+            inner, outer = getattr(core, name).request, getattr(self, name).request
+            if not self.config.fences:
+                connect(m, inner, flipped(outer))
+                continue
+            m.submodules[f"{name}_fence"] = fence = Fence(self.config)
+            connect(m, inner, fence.i)
+            connect(m, fence.o, flipped(outer))
+            m.d.comb += [
+                fence.window.eq(getattr(core.fences, name)),
+                fence.clear.eq(core.abandon),
+                getattr(core, f"refused_{name}").eq(fence.refused),
+            ]

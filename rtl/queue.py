@@ -13,14 +13,16 @@ class InstructionQueue(Component):
     """Takes an instruction's words, lowest first, and offers whole instructions.
 
     `queue_depth` instructions wait as words; one more is put together while the unit executes the one before. `empty`
-    says that no part of an instruction is here.
+    says that no part of an instruction is here; `level` counts the words that wait.
     """
 
     def __init__(self, config: Config, layout: data.StructLayout) -> None:
         self.config = config
         self.layout = layout
+        depth = config.queue_depth * (isa.INSTRUCTION_BITS // config.memory_width)
         super().__init__(
             {
+                "level": Out(range(depth + 1)),
                 "i": In(stream.Signature(unsigned(config.memory_width))),
                 "o": Out(stream.Signature(layout)),
                 "empty": Out(1),
@@ -43,6 +45,7 @@ class InstructionQueue(Component):
             self.o.payload.eq(assembled[: self.layout.size]),
             self.o.valid.eq(full),
             fifo.r_en.eq(~full | self.o.ready),
+            self.level.eq(fifo.level),
             self.empty.eq(~full & ~fifo.r_rdy & (index == 0)),
         ]
         with m.If(full & self.o.ready):

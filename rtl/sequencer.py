@@ -1,20 +1,15 @@
 """Fetches the program and hands each instruction to the queue of its unit."""
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
 from . import bus, isa
 from .config import Config
+from .fence import Window, window_layout
+from .legality import UNIT_OF, must_be_zero, parts_in_words, undefined_pairs
 from .registers import ErrorCause, Unit
-
-UNIT_OF = {
-    isa.Opcode.LOAD: Unit.LOAD,
-    isa.Opcode.CONV: Unit.ARRAY,
-    isa.Opcode.DRAIN: Unit.DRAIN,
-    isa.Opcode.STORE: Unit.STORE,
-}
 
 
 class Sequencer(Component):
@@ -25,9 +20,13 @@ class Sequencer(Component):
     start, program : begin at this address.
     idle_units : every unit and queue is empty; ends the run once END was dispatched.
     stop : an error elsewhere ends the run: nothing more is dispatched.
+    window : where the program may lie (with config.fences).
     queues : one stream of words per unit, in the order of Unit.
     dispatched : one pulse per instruction. finished : one pulse when the run is over.
-    error : one pulse with its cause, and the address of the instruction at fault.
+    error : one pulse with its cause, and the address of the instruction at fault, in the cycle after its last word was
+        dispatched: too early for its unit to have begun.
+    fetching, flushing, ahead, address : the run goes on; what was fetched too much is thrown away; how many
+        instructions were requested and not dispatched; of the next instruction to dispatch.
     """
 
     def __init__(self, config: Config) -> None:
@@ -41,12 +40,16 @@ class Sequencer(Component):
                 "queues": Out(words).array(len(Unit)),
                 "idle_units": In(1),
                 "stop": In(1),
+                **({"window": In(window_layout(config))} if config.fences else {}),
                 "busy": Out(1),
                 "dispatched": Out(1),
                 "finished": Out(1),
                 "error": Out(1),
                 "error_cause": Out(ErrorCause),
                 "error_address": Out(config.address_width),
+                "fetching": Out(1),
+                "flushing": Out(1),
+                "ahead": Out(range(config.fetch_depth + 1)),
             }
         )
 
@@ -66,27 +69,35 @@ class Sequencer(Component):
         requesting = Signal()
         requested = Signal()
         ending = Signal()
+        fetch_next = Signal.like(fetch_address)
+        outside = Signal()  # what would be fetched next is outside the window
+        request = self.memory.request
         m.d.comb += [
-            self.memory.request.valid.eq(requesting),
-            self.memory.request.payload.address.eq(fetch_address),
-            self.memory.request.payload.words.eq(words),
-            requested.eq(running & ~ending & (ahead != depth) & (~requesting | self.memory.request.ready)),
+            request.valid.eq(requesting & ~outside),
+            request.payload.address.eq(fetch_address),
+            request.payload.words.eq(words),
+            requested.eq(running & ~ending & (ahead != depth) & ~outside & (~requesting | request.ready)),
+            fetch_next.eq(Mux(request.valid & request.ready, fetch_address + isa.INSTRUCTION_BYTES, fetch_address)),
         ]
-        m.d.sync += requesting.eq(requested | (requesting & ~self.memory.request.ready))
-        with m.If(requesting & self.memory.request.ready):
-            m.d.sync += fetch_address.eq(fetch_address + isa.INSTRUCTION_BYTES)
+        m.d.sync += requesting.eq(requested | (requesting & ~request.ready & ~outside))
+        with m.If(self.start & ~self.busy):
+            m.d.comb += fetch_next.eq(self.program)
+        m.d.sync += fetch_address.eq(fetch_next)
+        if config.fences:
+            window = Window(config, self.window)
+            m.d.sync += outside.eq(window.outside(fetch_next, fetch_next))
 
-        m.submodules.fifo = fifo = SyncFIFO(width=config.memory_width + 1, depth=depth * words)
+        m.submodules.fifo = fifo = SyncFIFO(width=config.memory_width + 2, depth=depth * words)
+        arriving = self.memory.data.payload
         m.d.comb += [
-            fifo.w_data.eq(self.memory.data.payload.data),
-            fifo.w_data[-1].eq(self.memory.data.payload.error),
+            fifo.w_data.eq(Cat(arriving.data, arriving.error, arriving.decode)),
             fifo.w_en.eq(self.memory.data.valid),
             self.memory.data.ready.eq(fifo.w_rdy),
         ]
 
         # The first word names the unit; the others follow it there.
         word = Signal(unsigned(config.memory_width))
-        failed = Signal()
+        unread = Signal()
         index = Signal(range(max(words, 2)))
         opcode = Signal(isa.Opcode, init=isa.Opcode.END)
         opcode_held = Signal(isa.Opcode, init=isa.Opcode.END)
@@ -95,7 +106,7 @@ class Sequencer(Component):
         known = Signal()
         m.d.comb += [
             word.eq(fifo.r_data[: config.memory_width]),
-            failed.eq(fifo.r_data[-1]),
+            unread.eq(fifo.r_data[config.memory_width]),
             opcode.eq(Mux(index == 0, word[:4], opcode_held)),
             fifo.r_en.eq(take),
         ]
@@ -107,14 +118,14 @@ class Sequencer(Component):
                         known.eq(1),
                         ready.eq(queue.ready),
                         queue.payload.eq(word),
-                        queue.valid.eq(running & fifo.r_rdy & ~failed),
+                        queue.valid.eq(running & ~self.error & fifo.r_rdy),
                     ]
             with m.Case(isa.Opcode.END):
                 m.d.comb += [known.eq(1), ready.eq(1)]
 
         complete = Signal()
         m.d.comb += [
-            take.eq(fifo.r_rdy & (flushing | (running & (ready | ~known | failed)))),
+            take.eq(fifo.r_rdy & (flushing | (running & ~self.error & (ready | ~known)))),
             complete.eq(take & (index == words - 1)),
         ]
         with m.If(take):
@@ -123,29 +134,80 @@ class Sequencer(Component):
                 m.d.sync += opcode_held.eq(opcode)
             with m.If(index == words - 1):
                 m.d.sync += index.eq(0)
-        with m.If(complete):
-            m.d.sync += address.eq(address + isa.INSTRUCTION_BYTES)
-        m.d.sync += ahead.eq(ahead + requested - complete)
+        refused = Signal()  # a request that was promised and not made
+        m.d.comb += refused.eq(requesting & outside)
+        m.d.sync += ahead.eq(ahead + requested - complete - refused)
 
-        with m.If(running):
-            m.d.comb += self.dispatched.eq(complete)
-            with m.If(take & failed):
-                m.d.comb += [self.error.eq(1), self.error_cause.eq(ErrorCause.READ_ERROR)]
-            with m.Elif(take & ~known):
-                m.d.comb += [self.error.eq(1), self.error_cause.eq(ErrorCause.ILLEGAL_INSTRUCTION)]
-            m.d.comb += ending.eq(self.error | self.stop | (complete & (opcode == isa.Opcode.END)))
-        m.d.comb += self.error_address.eq(address)
+        # An instruction is judged in the cycle after its last word; `address` is still its own there.
+        judged = Signal()
+        failure = Signal(ErrorCause)  # of the words so far
+        word_failure = Signal(ErrorCause)
+        illegal = self._illegal(m, index, opcode, word, take)
+        m.d.comb += word_failure.eq(Mux(index == 0, ErrorCause.NONE, failure))
+        with m.If((index == 0) | (failure == ErrorCause.NONE)):
+            with m.If(unread):
+                m.d.comb += word_failure.eq(Mux(fifo.r_data[-1], ErrorCause.READ_DECODE_ERROR, ErrorCause.READ_ERROR))
+            with m.Elif(~known | illegal):
+                m.d.comb += word_failure.eq(ErrorCause.ILLEGAL_INSTRUCTION)
+        with m.If(take):
+            m.d.sync += failure.eq(word_failure)
+        m.d.sync += judged.eq(running & complete)
+        with m.If(judged & (opcode_held != isa.Opcode.END)):
+            m.d.sync += address.eq(address + isa.INSTRUCTION_BYTES)
+
+        # Nothing that was fetched is left, and what comes next is outside.
+        stray = Signal()
+        m.d.comb += stray.eq(running & outside & (ahead == 0) & ~judged)
+        m.d.comb += [
+            self.dispatched.eq(running & complete),
+            self.error.eq((judged & (failure != ErrorCause.NONE)) | stray),
+            self.error_cause.eq(Mux(stray, ErrorCause.FENCE, failure)),
+            self.error_address.eq(address),
+            self.fetching.eq(running),
+            self.flushing.eq(flushing),
+            self.ahead.eq(ahead),
+            ending.eq(running & (self.error | self.stop | (complete & (opcode == isa.Opcode.END)))),
+        ]
         with m.If(ending):
             m.d.sync += [running.eq(0), flushing.eq(1)]
 
         flushed = Signal()
         m.d.comb += [
             flushed.eq(flushing & (ahead == 0)),
-            self.finished.eq(flushed & self.idle_units),
+            self.finished.eq(flushed & self.idle_units & ~self.error),
             self.busy.eq(running | flushing),
         ]
         with m.If(self.finished):
             m.d.sync += flushing.eq(0)
         with m.If(self.start & ~self.busy):
-            m.d.sync += [running.eq(1), fetch_address.eq(self.program), address.eq(self.program)]
+            m.d.sync += [running.eq(1), address.eq(self.program)]
         return m
+
+    def _illegal(self, m: Module, index: Signal, opcode: Signal, word: Signal, take: Signal) -> Signal:
+        """Whether a word has bits that a legal instruction has not, or ends a field of zeros that must not be zero."""
+        config = self.config
+        illegal = Signal()
+        if not config.checks:
+            return illegal
+        width = config.memory_width
+        before = Signal()  # the part of a field in the word before is not zero
+        part_set = Signal()
+        with m.If(take):
+            m.d.sync += before.eq(part_set)
+        with m.Switch(opcode):
+            for code in isa.Opcode:
+                mask = must_be_zero(config, code)
+                pairs = undefined_pairs(config, code)
+                with m.Case(code), m.Switch(index):
+                    for number, parts in enumerate(parts_in_words(code, width)):
+                        faults = [(word & (mask >> number * width & (1 << width) - 1)).any()]
+                        faults += [word[bit % width : bit % width + 2].all() for bit in pairs if bit // width == number]
+                        for part in parts:
+                            some = word[part.low : part.high].any()
+                            if part.ends:
+                                faults.append(~(some if part.begins else some | before))
+                            else:
+                                m.d.comb += part_set.eq(some)
+                        with m.Case(number):
+                            m.d.comb += illegal.eq(Cat(faults).any())
+        return illegal

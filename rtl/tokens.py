@@ -1,6 +1,6 @@
 """Dependency tokens: the only order between units, explicit and counted."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
@@ -16,7 +16,8 @@ WAITS = (Activity.WAIT_LOAD, Activity.WAIT_ARRAY, Activity.WAIT_DRAIN, Activity.
 class Tokens(Component):
     """One counter per ordered pair of units: tokens that `source` gave to `sink` and `sink` has not taken.
 
-    A token that is given counts in its own cycle. `given` and `taken` are indexed [source][sink] and [sink][source].
+    A token that is given counts in its own cycle. `given` and `taken` are indexed [source][sink] and [sink][source],
+    `available` and `counts` [sink][source]; `overflow` names the source that gave a token too much.
     """
 
     def __init__(self) -> None:
@@ -28,13 +29,14 @@ class Tokens(Component):
                 "taken": In(grid),
                 "available": Out(grid),
                 "overflow": Out(UNITS),
+                "counts": Out(data.ArrayLayout(data.ArrayLayout(TOKEN_BITS, UNITS), UNITS)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        overflows: list[list[Value]] = [[] for _ in range(UNITS)]
         for sink in range(UNITS):
-            overflows = []
             for source in range(UNITS):
                 if source == sink:
                     continue
@@ -42,12 +44,13 @@ class Tokens(Component):
                 given = self.given[source][sink]
                 taken = self.taken[sink][source]
                 m.d.comb += self.available[sink][source].eq((count != 0) | given)
-                overflows.append((count == (1 << TOKEN_BITS) - 1) & given & ~taken)
+                m.d.comb += self.counts[sink][source].eq(count)
+                overflows[source].append((count == (1 << TOKEN_BITS) - 1) & given & ~taken)
                 with m.If(self.clear):
                     m.d.sync += count.eq(0)
                 with m.Else():
                     m.d.sync += count.eq(count + given - taken)
-            m.d.comb += self.overflow[sink].eq(Cat(overflows).any())
+        m.d.comb += self.overflow.eq(Cat(Cat(some).any() for some in overflows))
         return m
 
 
@@ -57,9 +60,12 @@ class Gate(Component):
     Members
     -------
     i, o : streams of the unit's instruction layout; `o` is `i` as soon as all tokens of its `wait` mask are there.
+    stop : let no more pass.
     done : pulse of the unit per completed instruction, in order.
     available, take, give : masks by the other unit's number.
     retired : `done`, with the `retired_tag` of the instruction that it belongs to.
+    started, flight : an instruction passes; how many have passed and are not complete.
+    missing : the units whose tokens the instruction here lacks.
     idle : no instruction here or in the unit.
     """
 
@@ -72,12 +78,16 @@ class Gate(Component):
             {
                 "i": In(stream.Signature(layout)),
                 "o": Out(stream.Signature(layout)),
+                "stop": In(1),
                 "available": In(UNITS),
                 "take": Out(UNITS),
                 "give": Out(UNITS),
                 "done": In(1),
                 "retired": Out(1),
                 "retired_tag": Out(16),
+                "started": Out(1),
+                "flight": Out(range(self.IN_FLIGHT + 1)),
+                "missing": Out(UNITS),
                 "idle": Out(1),
                 "activity": Out(Activity),
             }
@@ -92,7 +102,7 @@ class Gate(Component):
         m.d.comb += [
             missing.eq(header.wait & ~self.available),
             self.o.payload.eq(self.i.payload),
-            self.o.valid.eq(self.i.valid & (missing == 0) & flight.w_rdy),
+            self.o.valid.eq(self.i.valid & (missing == 0) & flight.w_rdy & ~self.stop),
             pass_on.eq(self.o.valid & self.o.ready),
             self.i.ready.eq(pass_on),
             self.take.eq(Mux(pass_on, header.wait, 0)),
@@ -102,6 +112,9 @@ class Gate(Component):
             self.give.eq(Mux(self.done, flight.r_data[:UNITS], 0)),
             self.retired.eq(self.done),
             self.retired_tag.eq(flight.r_data[UNITS:]),
+            self.started.eq(pass_on),
+            self.flight.eq(flight.level),
+            self.missing.eq(Mux(self.i.valid, missing, 0)),
             self.idle.eq(~self.i.valid & ~flight.r_rdy),
         ]
         with m.If(self.i.valid):

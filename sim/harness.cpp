@@ -29,7 +29,7 @@ constexpr int ACTIVITIES = 16;  // values of the 4-bit activity port
 constexpr uint64_t BOUNDARY = 4096;
 constexpr uint64_t REGISTER_LIMIT = 10000;  // cycles in which a register access must be answered
 constexpr int RESET_CYCLES = 8;
-constexpr unsigned OKAY = 0, DECERR = 3;
+constexpr unsigned OKAY = 0, DECERR = 3, DEAD = 4;
 
 // Offsets and bits of weft.rtl.registers; the Python side passes them, so that there is one definition.
 struct Registers {
@@ -45,6 +45,27 @@ struct Settings {
     uint64_t stalls;  // chance of a stall per channel and cycle, in 1/256
 };
 
+enum Channel : int { AR, R, AW, W, B, CHANNELS };
+
+// From transfer `number` of a channel on, counted since the fault was set: one response on R, or on B for the burst that
+// write beat `number` belongs to; or none of the channel's transfers ever happens.
+struct Injection {
+    int channel = CHANNELS;
+    uint64_t number = 0;
+    unsigned response = OKAY;
+};
+
+// What a master may address, both ends included.
+struct Window {
+    uint64_t first = 0, last = ~uint64_t(0);
+};
+
+// A transfer that was offered and not taken: it must stay.
+struct Offer {
+    bool open = false;
+    uint64_t address = 0, length = 0;
+};
+
 enum Outcome : int { FINISHED = 0, TIMEOUT = 1, DEVICE_ERROR = 2, FAULT = 3, NO_ANSWER = 4 };
 
 struct ReadBurst {
@@ -55,6 +76,7 @@ struct ReadBurst {
 struct WriteBurst {
     uint64_t address, beats, received, ready;
     bool inside;
+    unsigned response;
 };
 
 struct UnitTag {
@@ -102,6 +124,15 @@ struct Sim {
 
     Host host;
 
+    Injection injection;
+    uint64_t transfers[CHANNELS] = {};  // since the injection was set
+    uint64_t injected_at = ~uint64_t(0);  // the address that it hit
+    Window windows[2];                  // of reads and of writes
+    uint64_t strays = 0, stray_address = 0;
+    Offer read_offer, write_offer;
+    bool data_offer = false;
+    WriteBeat data_offered;
+
     bool tracing = false;
     int64_t trace_cycle = 0;
     std::vector<Tag> tags;
@@ -130,10 +161,7 @@ struct Sim {
     }
 
     void reset() {
-        reads.clear();
-        writes.clear();
-        beats.clear();
-        read_beat = matched = 0;
+        forget();
         tracing = false;
         host = Host();
         *fault = 0;
@@ -143,6 +171,45 @@ struct Sim {
             top.rst = i < RESET_CYCLES / 2;
             clock();
         }
+    }
+
+    // The memory is reset: it answers nothing of what it has taken.
+    void forget() {
+        reads.clear();
+        writes.clear();
+        beats.clear();
+        read_beat = matched = 0;
+        top.m_axi_rvalid = top.m_axi_bvalid = 0;
+        read_offer.open = write_offer.open = data_offer = false;
+    }
+
+    bool hit(int channel, uint64_t number) const { return injection.channel == channel && injection.number == number; }
+    bool dead(int channel) const {
+        return injection.channel == channel && injection.response == DEAD && transfers[channel] >= injection.number;
+    }
+
+    // What is offered stays until it is taken (A3.2.1).
+    void check_offer(Offer& offer, bool valid, bool ready, uint64_t address, uint64_t length) {
+        if (offer.open && (!valid || address != offer.address || length != offer.length))
+            complain("the master changes or withdraws an address", offer.address);
+        offer = {valid && !ready, address, length};
+    }
+    void check_data() {
+        WriteBeat beat;
+        std::memcpy(beat.data, &top.m_axi_wdata, sizeof beat.data);
+        std::memcpy(beat.strobe, &top.m_axi_wstrb, sizeof beat.strobe);
+        beat.last = top.m_axi_wlast;
+        if (data_offer && (!top.m_axi_wvalid || beat.last != data_offered.last ||
+                           std::memcmp(beat.data, data_offered.data, sizeof beat.data) ||
+                           std::memcmp(beat.strobe, data_offered.strobe, sizeof beat.strobe)))
+            complain("the master changes or withdraws data of a write", writes.empty() ? 0 : writes.back().address);
+        data_offer = top.m_axi_wvalid && !top.m_axi_wready;
+        if (data_offer) data_offered = beat;
+    }
+
+    void check_window(const Window& window, uint64_t first, uint64_t bytes) {
+        if (first >= window.first && first + bytes - 1 <= window.last) return;
+        if (!strays++) stray_address = first;
     }
 
     uint64_t check_burst(uint64_t address, unsigned length, unsigned size, unsigned burst) {
@@ -158,6 +225,9 @@ struct Sim {
         const bool r = top.m_axi_rvalid && top.m_axi_rready;
         const bool w = top.m_axi_wvalid && top.m_axi_wready;
         const bool b = top.m_axi_bvalid && top.m_axi_bready;
+        check_offer(read_offer, top.m_axi_arvalid, top.m_axi_arready, top.m_axi_araddr, top.m_axi_arlen);
+        check_offer(write_offer, top.m_axi_awvalid, top.m_axi_awready, top.m_axi_awaddr, top.m_axi_awlen);
+        check_data();
         if (top.m_axi_arvalid && top.m_axi_arready) accept_read();
         if (top.m_axi_awvalid && top.m_axi_awready) accept_write();
         if (w) accept_data();
@@ -188,13 +258,18 @@ struct Sim {
     void accept_read() {
         const uint64_t first = check_burst(top.m_axi_araddr, top.m_axi_arlen, top.m_axi_arsize, top.m_axi_arburst);
         const uint64_t count = uint64_t(top.m_axi_arlen) + 1;
+        check_window(windows[0], first, count * BEAT);
+        ++transfers[AR];
         reads.push_back({first, count, cycle + settings.read_latency, inside(first, count * BEAT)});
     }
 
     void accept_write() {
         const uint64_t first = check_burst(top.m_axi_awaddr, top.m_axi_awlen, top.m_axi_awsize, top.m_axi_awburst);
         const uint64_t count = uint64_t(top.m_axi_awlen) + 1;
-        writes.push_back({first, count, 0, 0, inside(first, count * BEAT)});
+        check_window(windows[1], first, count * BEAT);
+        ++transfers[AW];
+        const bool within = inside(first, count * BEAT);
+        writes.push_back({first, count, 0, 0, within, within ? OKAY : DECERR});
         match();
     }
 
@@ -203,6 +278,7 @@ struct Sim {
         std::memcpy(beat.data, &top.m_axi_wdata, sizeof beat.data);
         std::memcpy(beat.strobe, &top.m_axi_wstrb, sizeof beat.strobe);
         beat.last = top.m_axi_wlast;
+        if (injection.response == DEAD) ++transfers[W];
         beats.push_back(beat);
         match();
     }
@@ -212,6 +288,10 @@ struct Sim {
         for (WriteBurst& burst : writes) {
             while (burst.received < burst.beats) {
                 if (matched == beats.size()) return;
+                if (injection.response != DEAD && hit(W, transfers[W]++)) {
+                    burst.response = injection.response;
+                    injected_at = burst.address;
+                }
                 ++burst.received;
                 if (beats[matched++].last != (burst.received == burst.beats)) complain("WLAST is not at the last beat of the burst", burst.address);
                 burst.ready = cycle + settings.write_latency;
@@ -221,6 +301,7 @@ struct Sim {
 
     void drive_read(bool taken) {
         if (!top.m_axi_arready || settings.stalls) top.m_axi_arready = !stall();
+        if (dead(AR)) top.m_axi_arready = 0;
         if (taken) {
             top.m_axi_rvalid = 0;
             if (++read_beat == reads.front().beats) {
@@ -230,7 +311,7 @@ struct Sim {
         }
         if (top.m_axi_rvalid || reads.empty()) return;
         const ReadBurst& burst = reads.front();
-        if (cycle + 1 < burst.ready || stall()) return;
+        if (cycle + 1 < burst.ready || stall() || dead(R)) return;
         if (settings.bandwidth) {
             if (credit <= 0) return;
             credit -= 256 * BEAT;
@@ -238,6 +319,10 @@ struct Sim {
         top.m_axi_rvalid = 1;
         top.m_axi_rlast = read_beat + 1 == burst.beats;
         top.m_axi_rresp = burst.inside ? OKAY : DECERR;
+        if (hit(R, transfers[R]++)) {
+            top.m_axi_rresp = injection.response;
+            injected_at = burst.address + read_beat * BEAT;
+        }
         if (burst.inside) {
             std::memcpy(static_cast<void*>(&top.m_axi_rdata), memory + burst.address + read_beat * BEAT, BEAT);
         } else {
@@ -247,11 +332,13 @@ struct Sim {
 
     void drive_write(bool taken) {
         if (!top.m_axi_awready || settings.stalls) top.m_axi_awready = !stall();
-        top.m_axi_wready = !stall() && (!settings.bandwidth || credit > 0);
+        if (dead(AW)) top.m_axi_awready = 0;
+        top.m_axi_wready = !stall() && (!settings.bandwidth || credit > 0) && !dead(W);
         if (taken) top.m_axi_bvalid = 0;
         if (top.m_axi_bvalid || writes.empty()) return;
         const WriteBurst& burst = writes.front();
-        if (burst.received < burst.beats || cycle + 1 < burst.ready || stall()) return;
+        if (burst.received < burst.beats || cycle + 1 < burst.ready || stall() || dead(B)) return;
+        ++transfers[B];
         for (uint64_t k = 0; k < burst.beats; ++k) {
             const WriteBeat& beat = beats.front();
             for (uint64_t i = 0; burst.inside && i < BEAT; ++i)
@@ -260,7 +347,7 @@ struct Sim {
         }
         matched -= burst.beats;
         top.m_axi_bvalid = 1;
-        top.m_axi_bresp = burst.inside ? OKAY : DECERR;
+        top.m_axi_bresp = burst.response;
         writes.pop_front();
     }
 
@@ -397,6 +484,35 @@ void weft_delete(void* sim) { delete static_cast<Sim*>(sim); }
 void weft_reset(void* sim) { static_cast<Sim*>(sim)->reset(); }
 uint64_t weft_cycle(void* sim) { return static_cast<Sim*>(sim)->cycle; }
 const char* weft_fault(void* sim) { return static_cast<Sim*>(sim)->fault; }
+
+void weft_idle(void* sim, uint64_t cycles) {
+    for (; cycles; --cycles) static_cast<Sim*>(sim)->step();
+}
+void weft_forget(void* sim) {
+    static_cast<Sim*>(sim)->forget();
+    *static_cast<Sim*>(sim)->fault = 0;
+}
+void weft_stall(void* sim, uint64_t stalls) { static_cast<Sim*>(sim)->settings.stalls = stalls; }
+
+// Set the one fault of the memory; a channel that there is not means none.
+void weft_inject(void* sim, int channel, uint64_t number, uint32_t response) {
+    Sim& s = *static_cast<Sim*>(sim);
+    s.injection = {channel, number, response};
+    s.injected_at = ~uint64_t(0);
+    std::memset(s.transfers, 0, sizeof s.transfers);
+}
+uint64_t weft_transfers(void* sim, int channel) { return static_cast<Sim*>(sim)->transfers[channel]; }
+uint64_t weft_injected_at(void* sim) { return static_cast<Sim*>(sim)->injected_at; }
+
+void weft_window(void* sim, int which, uint64_t first, uint64_t last) {
+    Sim& s = *static_cast<Sim*>(sim);
+    s.windows[which] = {first, last};
+    s.strays = s.stray_address = 0;
+}
+uint64_t weft_strays(void* sim, uint64_t* address) {
+    *address = static_cast<Sim*>(sim)->stray_address;
+    return static_cast<Sim*>(sim)->strays;
+}
 
 int weft_write_register(void* sim, uint64_t address, uint32_t value) {
     return static_cast<Sim*>(sim)->write_register(address, value);

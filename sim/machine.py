@@ -11,18 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.config import Config
 from weft.rtl.isa import INSTRUCTION_BYTES, Instruction, Opcode, Space, decode
+from weft.rtl.legality import UNIT_OF
 from weft.rtl.registers import BASES, Unit
 from weft.rtl.tokens import TOKEN_BITS
 
 from . import units
 from .units import Fault
-
-UNIT_OF = {
-    Opcode.LOAD: Unit.LOAD,
-    Opcode.CONV: Unit.ARRAY,
-    Opcode.DRAIN: Unit.DRAIN,
-    Opcode.STORE: Unit.STORE,
-}
 
 MAX_TOKENS = (1 << TOKEN_BITS) - 1
 

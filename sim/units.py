@@ -23,6 +23,7 @@ from weft.rtl.isa import (
     Rounding,
     Space,
 )
+from weft.rtl.legality import AT_LEAST_ONE
 
 from .golden import requantize
 from .numerics import INT32_MAX, INT32_MIN, MAX_SHIFT
@@ -34,16 +35,6 @@ BLOCK = 1 << 20
 
 EXACT_FLOAT32_DEPTH = 1 << 10
 """Products of two int8 are at most 2^14, so float32 is exact for sums of up to 2^10 of them."""
-
-AT_LEAST_ONE = {
-    Opcode.LOAD: ("bytes", "rows"),
-    Opcode.STORE: ("bytes", "rows"),
-    Opcode.CONV: ("run", "ky_count", "kx_count", "ox_count", "oy_count", "n_count"),
-    Opcode.DRAIN: (
-        *("rows", "pixels", "group", "window_height", "window_width"),
-        *("y_stride", "x_stride", "channels"),
-    ),
-}
 
 
 class Fault(Exception):

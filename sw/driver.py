@@ -1,9 +1,10 @@
 """The host's side of an inference. It drives whatever is behind a Transport (the functional machine, the
 simulated RTL, a board) and does not know which.
 
-Memory, from address 0: the program's image (base 0), its workspace (base 3), then the input buffers (base 1)
-and the output buffers (base 2) of as many samples as fit, up to `chunk`. A network goes stage by stage, each for all
-samples; what passes from one to the next is kept by the host.
+Memory, from address 0: the program's image (base 0), the input buffers (base 1), the program's workspace (base 3) and
+the output buffers (base 2), buffers of as many samples as fit, up to `chunk`. So what the NPU may read, all but the
+output, and what it may write, workspace and output, are one piece each, which the fences are set to. A network goes
+stage by stage, each for all samples; what passes from one to the next is kept by the host.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from weft.rtl.registers import IDENTITY, INTERFACE_VERSION
+from weft.rtl.registers import IDENTITY, INTERFACE_VERSION, Feature
 
 from .errors import UserError
 from .graph import Operator, Tensor
@@ -45,7 +46,8 @@ class Result(NamedTuple):
 
 
 class Device:
-    """A device behind a transport, which takes up to `chunk` samples at a time.
+    """A device behind a transport, which takes up to `chunk` samples at a time. A run in which nothing happens for
+    `watchdog` cycles fails.
 
     Raises
     ------
@@ -53,9 +55,10 @@ class Device:
         If what answers is not such a device, or is of another interface version.
     """
 
-    def __init__(self, transport: Transport, chunk: int = 256):
+    def __init__(self, transport: Transport, chunk: int = 256, watchdog: int = 1 << 20):
         self.transport = transport
         self.chunk = chunk
+        self.watchdog = watchdog
         self.program: Program | None = None
         """The program that is loaded."""
         identity, version = transport.read_register("IDENTITY"), transport.read_register("VERSION")
@@ -79,6 +82,7 @@ class Device:
             raise DeviceError(f"the program was compiled for configuration {wanted:08x}, the device has {digest:08x}")
         layout = self._layout(program)
         self.program = None
+        self._protect(layout)
         self.transport.write(0, np.frombuffer(program.image, np.uint8))
         if program.setup >= 0:
             # The setup program copies parts of the image, at a byte in several cycles at worst.
@@ -175,6 +179,18 @@ class Device:
             self.transport.reset()
             raise
 
+    def _protect(self, layout: "_Layout") -> None:
+        """Set fences and watchdog, where they are built."""
+        features = self.transport.read_register("FEATURES")
+        values: dict[str, int] = {}
+        if features >> Feature.FENCES & 1:
+            values |= {"READ_FIRST": 0, "READ_LAST": layout.output - 1}
+            values |= {"WRITE_FIRST": layout.workspace, "WRITE_LAST": _round_up(layout.end, PAGE) - 1}
+        if features >> Feature.AUTOPSY & 1:
+            values["WATCHDOG"] = self.watchdog
+        for name, value in values.items():
+            self.transport.write_register(name, value)
+
     def _layout(self, program: Program) -> "_Layout":
         memory_bytes = min(self.transport.memory_bytes, 1 << program.config.address_width)
         layout = _Layout.plan(program, memory_bytes, self.chunk)
@@ -208,12 +224,13 @@ class _Layout:
 
     @staticmethod
     def plan(program: Program, memory_bytes: int, chunk: int) -> "_Layout":
-        workspace = _round_up(len(program.image), PAGE)
-        first = workspace + _round_up(program.workspace_bytes, PAGE)
+        first = _round_up(len(program.image), PAGE)
+        workspace_bytes = _round_up(program.workspace_bytes, PAGE)
         input_step, output_step = _step(program.input_bytes), _step(program.output_bytes)
-        room = memory_bytes - first - PAGE
+        room = memory_bytes - first - workspace_bytes - PAGE
         count = max(1, min(chunk, room // (input_step + output_step)))
-        output = _round_up(first + count * input_step, PAGE)
+        workspace = _round_up(first + count * input_step, PAGE)
+        output = workspace + workspace_bytes
         return _Layout(workspace, first, output, input_step, output_step, count)
 
 

@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from weft.rtl.isa import INSTRUCTION_BYTES, decode
-from weft.rtl.registers import Activity, ErrorCause, Status, Unit
+from weft.rtl.registers import Control, ErrorCause, Feature, Status, Unit
 
+from .autopsy import Listing, autopsy
 from .errors import UserError
 
 
@@ -94,27 +95,8 @@ class Transport(Protocol):
         """Stop whatever is running; memory stays."""
 
 
-WORDS = {
-    Activity.IDLE: "is idle",
-    Activity.BUSY: "is busy",
-    Activity.WAIT_LOAD: "waits for a token of the load unit",
-    Activity.WAIT_ARRAY: "waits for a token or sums of the array",
-    Activity.WAIT_DRAIN: "waits for a token of the drain or a free accumulator half",
-    Activity.WAIT_STORE: "waits for a token of the store unit",
-    Activity.WAIT_MEMORY: "waits for memory",
-    Activity.WAIT_SCRATCHPAD: "waits for the scratchpad",
-    Activity.WAIT_WEIGHTS: "waits for weights to arrive",
-}
-
-
-def units_text(units: int) -> str:
-    """The UNITS register in words."""
-    parts = []
-    for unit in Unit:
-        value = units >> 4 * unit & 15
-        words = WORDS[Activity(value)] if value < len(Activity) else f"is in the undefined state {value}"
-        parts.append(f"the {unit.name.lower()} unit {words}")
-    return ", ".join(parts)
+BY_NUMBER = (ErrorCause.ILLEGAL_INSTRUCTION, ErrorCause.TOKEN_OVERFLOW)
+"""Causes for which a unit names its instruction by number."""
 
 
 def diagnose(transport: Transport, job: Job, run: int) -> DeviceError | None:
@@ -123,22 +105,47 @@ def diagnose(transport: Transport, job: Job, run: int) -> DeviceError | None:
     status = transport.read_register("STATUS")
     what = f"run {run + 1} of {job.runs} of the program at {job.program:#x}"
     if status >> Status.ERROR & 1:
-        error = transport.read_register("ERROR")
-        address = transport.read_register("ERROR_ADDRESS")
-        code, unit = error & 0xFF, error >> 8 & 7
-        cause = ErrorCause(code).name.lower().replace("_", " ") if code < len(ErrorCause) else f"error {code}"
-        if code == ErrorCause.ILLEGAL_INSTRUCTION:
-            why = _illegal(transport, address)
-            return DeviceError(f"{what} stopped: {cause} at address {address:#x} ({why})")
-        of = f" of the {Unit(unit).name.lower()} unit" if unit < len(Unit) else ""
-        return DeviceError(f"{what} stopped: {cause}{of} at address {address:#x}")
+        return DeviceError(f"{what} stopped: {_cause(transport)}")
     if not status >> Status.DONE & 1:
-        units = units_text(transport.read_register("UNITS"))
         dispatched = transport.read_register("INSTRUCTIONS")
         return DeviceError(
-            f"{what} did not finish within {job.cycle_limit} cycles; {dispatched} instructions were dispatched, {units}"
+            f"{what} did not finish within {job.cycle_limit} cycles; {dispatched} instructions were dispatched, "
+            f"{autopsy(transport)}"
         )
     return None
+
+
+def _cause(transport: Transport) -> str:
+    """The first error of a run."""
+    error = transport.read_register("ERROR")
+    address = transport.read_register("ERROR_ADDRESS")
+    code, unit = error & 0xFF, error >> 8 & 7
+    cause = ErrorCause(code).name.lower().replace("_", " ") if code < len(ErrorCause) else f"error {code}"
+    if code == ErrorCause.NO_PROGRESS:
+        return f"no progress for {transport.read_register('WATCHDOG')} cycles: {autopsy(transport)}"
+    if code == ErrorCause.TIME_LIMIT:
+        return f"not done after {transport.read_register('LIMIT')} cycles: {autopsy(transport)}"
+    if unit >= len(Unit):
+        why = f" ({_illegal(transport, address)})" if code == ErrorCause.ILLEGAL_INSTRUCTION else ""
+        return f"{cause} at address {address:#x}{why}"
+    of = f"{cause} of the {Unit(unit).name.lower()} unit"
+    if code not in BY_NUMBER:
+        return f"{of} at address {address:#x}"
+    if transport.read_register("FEATURES") >> Feature.CHECKS & 1:
+        return f"{of} in {Listing(transport).name(Unit(unit), address)}"
+    return of
+
+
+def soft_reset(transport: Transport, polls: int = 1000) -> bool:
+    """Reset the NPU over its registers, and wait until memory has answered what was outstanding.
+
+    Returns
+    -------
+    Whether memory did, within so many looks at STATUS. If not, Control.DISCONNECT makes the NPU forget it, once the
+    memory is known not to answer any more.
+    """
+    transport.write_register("CONTROL", 1 << Control.RESET)
+    return any(not transport.read_register("STATUS") >> Status.MEMORY & 1 for _ in range(polls))
 
 
 def _illegal(transport: Transport, address: int) -> str:
@@ -149,4 +156,7 @@ def _illegal(transport: Transport, address: int) -> str:
         found = decode(transport.read(address, INSTRUCTION_BYTES).tobytes())
     except ValueError as error:
         return str(error)
-    return f"the host reads a legal {found.opcode.name} there"
+    return (
+        f"the host reads a well-formed {found.opcode.name} there: "
+        "a number in it does not fit the configuration, or the NPU read something else"
+    )

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from weft.rtl import isa
 from weft.rtl.config import Config
+from weft.rtl.legality import UNIT_OF
 from weft.rtl.registers import ErrorCause, Unit
-from weft.rtl.sequencer import UNIT_OF, Sequencer
+from weft.rtl.sequencer import Sequencer
 
 from tests.rtl.common import simulate
 

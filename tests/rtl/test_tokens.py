@@ -32,7 +32,7 @@ def test_counts_equal_a_model(seed):
     simulate(dut, testbench, cycles=400)
 
 
-def test_overflow_names_the_sink():
+def test_overflow_names_the_giver():
     dut = Tokens()
 
     async def testbench(ctx):
@@ -40,7 +40,7 @@ def test_overflow_names_the_sink():
         for _ in range((1 << TOKEN_BITS) - 1):
             assert ctx.get(dut.overflow) == 0
             await ctx.tick()
-        assert ctx.get(dut.overflow) == 1 << Unit.DRAIN
+        assert ctx.get(dut.overflow) == 1 << Unit.LOAD
 
     simulate(dut, testbench, cycles=100)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from weft.rtl.config import Config
-from weft.rtl.registers import IDENTITY, INTERFACE_VERSION
+from weft.rtl.registers import IDENTITY, INTERFACE_VERSION, Feature
 from weft.sw.driver import PAGE, Device, in_order
 from weft.sw.errors import UserError
 from weft.sw.graph import Clamp, Dequantize, Quantize, Reshape, Tensor, Transpose
@@ -22,7 +22,8 @@ class Toy:
     def __init__(self, program: Program, memory_bytes: int = 1 << 16, **registers: int):
         self.memory = np.full(memory_bytes, 0xAA, np.uint8)
         self.program = program
-        self.registers = {"IDENTITY": IDENTITY, "VERSION": INTERFACE_VERSION, "DIGEST": CONFIG.digest32, **registers}
+        self.registers = {"IDENTITY": IDENTITY, "VERSION": INTERFACE_VERSION, "DIGEST": CONFIG.digest32}
+        self.registers |= {"FEATURES": 0, **registers}
         self.jobs: list[Job] = []
         self.written: list[int] = []
         self.resets = 0
@@ -104,11 +105,31 @@ def test_memory_is_laid_out_in_pages():
     toy = Toy(PROGRAM)
     Device(toy, chunk=4).run(PROGRAM, samples(4))
     setup, run = toy.jobs
-    assert run.bases == setup.bases == (0, 3 * PAGE, 4 * PAGE, PAGE)
+    assert run.bases == setup.bases == (0, PAGE, 4 * PAGE, 2 * PAGE)
     assert run.steps == (0, 128, 128, 0)
     assert (setup.program, run.program) == (64, 0)
     assert run.cycle_limit == 1_100_000
     assert toy.memory[:128].tobytes() == PROGRAM.image
+
+
+def test_fences_and_watchdog_are_set_where_they_are_built():
+    """What may be written is what the program works in; both windows end before what lies behind."""
+    toy = Toy(PROGRAM, FEATURES=1 << Feature.FENCES | 1 << Feature.AUTOPSY)
+    device = Device(toy, chunk=40, watchdog=77)
+    device.run(PROGRAM, samples(4))
+    _, inputs, outputs, workspace = toy.jobs[1].bases
+    windows = {name: toy.registers[name] for name in ("READ_FIRST", "READ_LAST", "WRITE_FIRST", "WRITE_LAST")}
+    assert inputs + 40 * 128 <= workspace
+    assert windows == {
+        "READ_FIRST": 0,
+        "READ_LAST": outputs - 1,
+        "WRITE_FIRST": workspace,
+        "WRITE_LAST": outputs + 2 * PAGE - 1,
+    }
+    assert toy.registers["WATCHDOG"] == 77
+    bare = Toy(PROGRAM)
+    Device(bare).run(PROGRAM, samples(1))
+    assert not {"READ_FIRST", "WRITE_LAST", "WATCHDOG"} & set(bare.registers)
 
 
 def test_buffers_above_a_page_take_whole_pages():
@@ -117,7 +138,7 @@ def test_buffers_above_a_page_take_whole_pages():
     x = np.random.default_rng(0).integers(-128, 127, (3, 4097), dtype=np.int8)
     assert (Device(toy, chunk=2).run(program, x).outputs["y"] == x[:, :600] + 1).all()
     assert toy.jobs[1].steps == (0, 2 * PAGE, 1024, 0)
-    assert toy.jobs[1].bases == (0, 3 * PAGE, 7 * PAGE, PAGE)
+    assert toy.jobs[1].bases == (0, PAGE, 7 * PAGE, 5 * PAGE)
 
 
 def test_a_chunk_shrinks_to_the_memory():
@@ -315,7 +336,7 @@ def test_in_order_leaves_arrays_as_they_are():
     "registers, sentence",
     [
         ({"IDENTITY": 0}, "the device's IDENTITY register must read 0x54464557, not 0x0"),
-        ({"VERSION": INTERFACE_VERSION + 1}, "the device's interface version must be 1, not 2"),
+        ({"VERSION": INTERFACE_VERSION + 1}, "the device's interface version must be 2, not 3"),
     ],
 )
 def test_another_device_is_refused(registers, sentence):

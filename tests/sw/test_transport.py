@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from weft.rtl.isa import Opcode, assemble, instruction
-from weft.rtl.registers import Activity, ErrorCause, Status, Unit
-from weft.sw.transport import Job, RunReport, diagnose, total_report, units_text
+from weft.rtl.registers import Control, ErrorCause, Status, Unit
+from weft.sw.transport import Job, RunReport, diagnose, soft_reset, total_report
 
 JOB = Job(0x40, (0, 0, 0, 0), runs=3, cycle_limit=500)
 
@@ -13,7 +13,7 @@ class Stopped:
     """A device with given registers, whose memory holds one legal instruction and zeros."""
 
     def __init__(self, **registers: int):
-        self.registers = registers
+        self.registers = {"FEATURES": 0, "INSTRUCTIONS": 0, "PROGRAM": 0} | registers
         legal = assemble([instruction(Opcode.END)])
         self.memory = np.frombuffer(legal + bytes(64), np.uint8)
 
@@ -40,20 +40,41 @@ def test_a_run_that_is_done_has_no_error():
     "device, sentence",
     [
         (
-            error(ErrorCause.ILLEGAL_INSTRUCTION, 0, 64),
+            error(ErrorCause.ILLEGAL_INSTRUCTION, 7, 64),
             "stopped: illegal instruction at address 0x40 (0 is not an opcode)",
         ),
         (
-            error(ErrorCause.ILLEGAL_INSTRUCTION, 0, 0),
-            "stopped: illegal instruction at address 0x0 (the host reads a legal END there)",
+            error(ErrorCause.ILLEGAL_INSTRUCTION, 7, 0),
+            "stopped: illegal instruction at address 0x0 (the host reads a well-formed END there: a number in it does "
+            "not fit the configuration, or the NPU read something else)",
         ),
         (
-            error(ErrorCause.ILLEGAL_INSTRUCTION, 0, 65),
+            error(ErrorCause.ILLEGAL_INSTRUCTION, 7, 65),
             "stopped: illegal instruction at address 0x41 (outside memory)",
         ),
         (error(ErrorCause.READ_ERROR, Unit.LOAD, 0x123), "stopped: read error of the load unit at address 0x123"),
         (error(ErrorCause.WRITE_ERROR, Unit.STORE, 5), "stopped: write error of the store unit at address 0x5"),
-        (error(ErrorCause.TOKEN_OVERFLOW, Unit.DRAIN, 0), "stopped: token overflow of the drain unit at address 0x0"),
+        (error(ErrorCause.TOKEN_OVERFLOW, Unit.DRAIN, 0), "stopped: token overflow of the drain unit"),
+        (
+            Stopped(STATUS=4, ERROR=ErrorCause.TOKEN_OVERFLOW | Unit.DRAIN << 8, ERROR_ADDRESS=3, FEATURES=4),
+            "stopped: token overflow of the drain unit in instruction 3 of the drain unit",
+        ),
+        (error(ErrorCause.FENCE, Unit.STORE, 0x5000), "stopped: fence of the store unit at address 0x5000"),
+        (
+            error(ErrorCause.READ_DECODE_ERROR, Unit.LOAD, 8),
+            "stopped: read decode error of the load unit at address 0x8",
+        ),
+        (error(ErrorCause.LEFT_OVER, 7, 0x80), "stopped: left over at address 0x80"),
+        (
+            Stopped(STATUS=4, ERROR=ErrorCause.NO_PROGRESS | 7 << 8, ERROR_ADDRESS=0, WATCHDOG=99, UNITS=0),
+            "stopped: no progress for 99 cycles: the load unit is idle, the array unit is idle, the drain unit is "
+            "idle, the store unit is idle",
+        ),
+        (
+            Stopped(STATUS=4, ERROR=ErrorCause.TIME_LIMIT | 7 << 8, ERROR_ADDRESS=0, LIMIT=50, UNITS=1),
+            "stopped: not done after 50 cycles: the load unit is busy, the array unit is idle, the drain unit is idle, "
+            "the store unit is idle",
+        ),
         (error(ErrorCause.READ_ERROR, 7, 0x80), "stopped: read error at address 0x80"),
         (error(77, 7, 0), "stopped: error 77 at address 0x0"),
         (
@@ -69,12 +90,21 @@ def test_an_error_is_one_sentence(device, sentence):
     assert str(diagnose(device, JOB, 1)) == f"run 2 of 3 of the program at 0x40 {sentence}"
 
 
-def test_every_activity_has_words():
-    for activity in Activity:
-        text = units_text(activity << 4 * Unit.DRAIN)
-        assert ("the drain unit is idle" in text) == (activity is Activity.IDLE)
-        assert "undefined" not in text
-    assert "the store unit is in the undefined state 15" in units_text(0xF000)
+@pytest.mark.parametrize("polls, quiet", [(3, False), (4, True), (100, True)])
+def test_a_soft_reset_waits_for_memory(polls, quiet):
+    """The memory of this device is quiet at the fourth look."""
+    log = []
+
+    class Resetting:
+        def write_register(self, name, value):
+            log.append((name, value))
+
+        def read_register(self, name):
+            log.append(name)
+            return (len(log) < 5) << Status.MEMORY
+
+    assert soft_reset(Resetting(), polls) is quiet
+    assert log == [("CONTROL", 1 << Control.RESET)] + ["STATUS"] * min(polls, 4)
 
 
 def test_programs_that_follow_each_other_add_up():

@@ -277,7 +277,8 @@ class DrainLoops(Component):
         if config.checks:
             groups = ((pixel_groups, held.pixel_column_step), (window_groups, held.window_column_step))
             lines = self._beyond_lines(m, accept, window_ends, pixel_ends, line, held)
-            m.d.comb += self.illegal.eq(lines | self._illegal_start(m, accept, held, groups))
+            torn = (held.combine == isa.Combine.MULTIPLY) & self.issue & ~self.control.inside
+            m.d.comb += self.illegal.eq(lines | torn | self._illegal_start(m, accept, held, groups))
         return m
 
     def _illegal_start(
@@ -287,6 +288,9 @@ class DrainLoops(Component):
         lanes = self.config.lanes
         taken, illegal = Signal(), Signal(name="illegal_start")
         faults = [held.minimum > held.maximum]
+        if self.config.tables:
+            pair = (held.window_height + held.window_width == 3) & (held.window_height < 3)
+            faults.append((held.combine == isa.Combine.MULTIPLY) & ~pair)
         for quotient, step in groups:
             faults.append(step >= self.config.cols)
             if lanes & (lanes - 1):

@@ -4,9 +4,10 @@ The functional machine refuses all that is undefined. Of this the hardware with 
 ILLEGAL_INSTRUCTION and before the unit has begun: undefined opcodes and enumeration values, reserved bits, counts of
 zero, tokens between a unit and itself, and numbers with a bit too high for the configuration. In the course of the
 instruction, with the unit: a line, an accumulator entry or a local address beyond its memory, a transfer that is not
-made of whole words where it must be, a depthwise pass that its row does not fit, and a half that is filled without
-being acquired or acquired twice. What is left has a result that is undefined but harms nobody else: sums and bytes
-that were never written, and sums that a DRAIN takes from beyond its half.
+made of whole words where it must be, an empty clamp, a depthwise pass that its row does not fit, a product of other
+than two pixels, and a half that is filled without being acquired or acquired twice. What is left has a result that is
+undefined but harms nobody else: sums and bytes that were never written, and sums that a DRAIN takes from beyond its
+half.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from amaranth.utils import exact_log2
 
 from .config import Config
-from .isa import INSTRUCTION_BITS, Mode, Opcode, Space, fields
+from .isa import INSTRUCTION_BITS, Combine, Mode, Opcode, Space, fields
 from .registers import Unit
 
 UNIT_OF = {
@@ -41,7 +42,10 @@ AT_LEAST_ONE = {
 
 def undefined_pairs(config: Config, opcode: Opcode) -> list[int]:
     """The lower bits of enumerations of two bits whose value 3 is not defined."""
-    names = {Opcode.LOAD: () if config.tables else ("space",), Opcode.DRAIN: ("rounding",)}.get(opcode, ())
+    names = {
+        Opcode.LOAD: () if config.tables else ("space",),
+        Opcode.DRAIN: ("rounding", "combine") if config.tables else ("rounding",),
+    }.get(opcode, ())
     return [fields(opcode)[name][0] for name in names]
 
 
@@ -81,7 +85,8 @@ def _allowed(config: Config, opcode: Opcode) -> Iterator[tuple[str, int]]:
     if opcode is Opcode.DRAIN:
         step = _up_to(config.cols - 1) & ~((config.lanes & -config.lanes) - 1)
         yield from (("pixel_column_step", step), ("window_column_step", step))
-        yield from (("look_up_sums", int(config.tables)), ("look_up_results", int(config.tables)), ("combine", 1))
+        yield from (("look_up_sums", int(config.tables)), ("look_up_results", int(config.tables)))
+        yield "combine", 3 if config.tables else Combine.ADD.value
         yield "parameters", _up_to(config.parameter_lines - 1)
         yield "channels", _up_to(config.parameter_channels)
 

@@ -60,13 +60,15 @@ class Core(Component):
     outstanding : of that adapter: it has not finished what was requested.
     fences, refused_read, refused_write : see fence.fence_ports.
     interrupt : level, while done or failed and enabled.
+    busy : a program runs. failed : the last one ended with an error.
     trace : one trace_layout per unit, for simulation and debugging.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         trace = Out(data.ArrayLayout(trace_layout(), len(Unit)))
-        super().__init__({**bus_ports(config), "interrupt": Out(1), "trace": trace})
+        lamps = {"interrupt": Out(1), "busy": Out(1), "failed": Out(1)}
+        super().__init__({**bus_ports(config), **lamps, "trace": trace})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -189,6 +191,8 @@ class Core(Component):
             control.finished.eq(sequencer.finished),
             control.dispatched.eq(sequencer.dispatched),
             self.interrupt.eq(control.interrupt),
+            self.busy.eq(sequencer.busy),
+            self.failed.eq(control.failed),
             faults.clear.eq(control.start | control.reset),
             faults.sequencer.valid.eq(sequencer.error),
             faults.sequencer.cause.eq(sequencer.error_cause),

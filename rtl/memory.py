@@ -82,3 +82,57 @@ class Memory1R1W(wiring.Component):
             self.read.data.eq(read.data),
         ]
         return m
+
+
+class Memory1RW(wiring.Component):
+    """A synchronous memory with one port: in a cycle it reads a word or writes bytes of one.
+
+    The word at `address` appears on `read_data` `LATENCY` cycles after a cycle with `read`, and stays there until the
+    next cycle with `read` or a bit of `write`. What a cycle with both does is undefined, and so is a word that was
+    never written.
+
+    A platform with a method `memory_1rw(memory)` builds its device's own primitive, as with Memory1R1W, which is used
+    otherwise.
+
+    Attributes
+    ----------
+    address, read, read_data
+    write
+        One bit per byte of `write_data`.
+
+    Raises
+    ------
+    ValueError
+        As Memory1R1W does.
+    """
+
+    LATENCY = Memory1R1W.LATENCY
+
+    def __init__(self, width: int, depth: int):
+        self.memory = Memory1R1W(width, depth, 8)
+        self.width = width
+        self.depth = depth
+        super().__init__(
+            {
+                "address": In(len(self.memory.read.address)),
+                "read": In(1),
+                "read_data": Out(width),
+                "write": In(width // 8),
+                "write_data": In(width),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        if hasattr(platform, "memory_1rw"):
+            return platform.memory_1rw(self)
+        m = Module()
+        m.submodules.memory = memory = self.memory
+        m.d.comb += [
+            memory.read.address.eq(self.address),
+            memory.read.enable.eq(self.read),
+            self.read_data.eq(memory.read.data),
+            memory.write.address.eq(self.address),
+            memory.write.enable.eq(self.write),
+            memory.write.data.eq(self.write_data),
+        ]
+        return m

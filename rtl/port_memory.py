@@ -1,0 +1,124 @@
+"""On-chip memory behind the memory port, for boards without a memory of their own."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib.wiring import Component, In
+from amaranth.utils import exact_log2
+
+from . import bus
+from .config import Config
+from .link import word_port
+from .link_protocol import WORD_BYTES
+from .memory import Memory1RW
+
+
+def word_address_bits(memory_bytes: int) -> int:
+    """Bits of the address of a 32-bit word."""
+    return exact_log2(memory_bytes // WORD_BYTES)
+
+
+class PortMemory(Component):
+    """`memory_bytes` bytes (a power of two) in a memory with one port. Addresses wrap.
+
+    In a cycle the host's access goes first, then a write, then a read. The host waits while a word that was read waits
+    for its taker, since the memory itself keeps that word.
+
+    Members
+    -------
+    read, write : the memory port's other end; a word per cycle, one idle cycle per request.
+    abandon : forget the requests under way.
+    host : link.word_port; `registers` is ignored.
+    """
+
+    READ_LATENCY = 1 + Memory1RW.LATENCY
+    """Cycles from a request to its first word."""
+
+    def __init__(self, config: Config, memory_bytes: int) -> None:
+        if memory_bytes < 4 * config.memory_bytes or memory_bytes & (memory_bytes - 1):
+            least = 4 * config.memory_bytes
+            raise ValueError(f"a board's memory must be a power of two from {least} bytes on, not {memory_bytes!r}")
+        if memory_bytes > 1 << config.address_width:
+            raise ValueError(
+                f"a board's memory of {memory_bytes} bytes needs more than address_width ({config.address_width}) bits"
+            )
+        self.config = config
+        self.memory_bytes = memory_bytes
+        super().__init__(
+            {
+                "read": In(bus.memory_read(config)),
+                "write": In(bus.memory_write(config)),
+                "abandon": In(1),
+                "host": In(word_port(word_address_bits(memory_bytes))),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        config = self.config
+        depth = self.memory_bytes // config.memory_bytes
+        m.submodules.memory = memory = Memory1RW(config.memory_width, depth)
+        first, last = exact_log2(config.memory_bytes), exact_log2(self.memory_bytes)
+        host = self.host
+
+        read, read_line, read_left = self.read, Signal(range(depth)), Signal(bus.WORDS_BITS)
+        write, write_line, write_left = self.write, Signal(range(depth)), Signal(bus.WORDS_BITS)
+        hosts, writes, reads = Signal(), Signal(), Signal()
+        m.d.comb += [
+            host.ready.eq(~read.data.valid | read.data.ready),
+            hosts.eq(host.valid & host.ready),
+            write.data.ready.eq((write_left != 0) & ~hosts),
+            writes.eq(write.data.valid & write.data.ready),
+            reads.eq((read_left != 0) & ~hosts & ~writes & (~read.data.valid | read.data.ready)),
+        ]
+
+        lanes = config.memory_bytes // WORD_BYTES
+        lane = host.address[: exact_log2(lanes)]
+        lane_read = Signal.like(lane)
+        with m.If(hosts):
+            m.d.sync += lane_read.eq(lane)
+            m.d.comb += [
+                memory.address.eq(host.address[exact_log2(lanes) :]),
+                memory.read.eq(~host.write),
+                memory.write.eq(Cat((host.write & (lane == index)).replicate(WORD_BYTES) for index in range(lanes))),
+            ]
+        with m.Elif(writes):
+            m.d.comb += [memory.address.eq(write_line), memory.write.eq(write.data.payload.strobe)]
+        with m.Else():
+            m.d.comb += [memory.address.eq(read_line), memory.read.eq(reads)]
+        m.d.comb += [
+            memory.write_data.eq(Mux(hosts, host.write_data.replicate(lanes), write.data.payload.data)),
+            host.read_data.eq(memory.read_data.word_select(lane_read, 32) if lanes > 1 else memory.read_data),
+            read.data.payload.data.eq(memory.read_data),
+            read.request.ready.eq(read_left == 0),
+            write.request.ready.eq((write_left == 0) & ~write.response.valid),
+        ]
+
+        with m.If(read.data.ready):
+            m.d.sync += read.data.valid.eq(0)
+        with m.If(reads):
+            m.d.sync += [
+                read.data.valid.eq(1),
+                read.data.payload.last.eq(read_left == 1),
+                read_left.eq(read_left - 1),
+                read_line.eq(read_line + 1),
+            ]
+        with m.If(read.request.valid & read.request.ready):
+            m.d.sync += [
+                read_left.eq(read.request.payload.words),
+                read_line.eq(read.request.payload.address[first:last]),
+            ]
+        with m.If(write.response.ready):
+            m.d.sync += write.response.valid.eq(0)
+        with m.If(writes):
+            m.d.sync += [
+                write_left.eq(write_left - 1),
+                write_line.eq(write_line + 1),
+                write.response.valid.eq(write_left == 1),
+            ]
+        with m.If(write.request.valid & write.request.ready):
+            m.d.sync += [
+                write_left.eq(write.request.payload.words),
+                write_line.eq(write.request.payload.address[first:last]),
+            ]
+        with m.If(self.abandon):
+            m.d.sync += [read_left.eq(0), write_left.eq(0), read.data.valid.eq(0), write.response.valid.eq(0)]
+        return m

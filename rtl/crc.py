@@ -19,9 +19,7 @@ class Crc32(Component):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            {"clear": In(1), "enable": In(1), "bit": In(1), "emit": In(1), "next": Out(1), "good": Out(1)}
-        )
+        super().__init__({"clear": In(1), "enable": In(1), "bit": In(1), "emit": In(1), "next": Out(1), "good": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -5,7 +5,7 @@ from `word` to the CRC and into `piece`. Nothing buffers a payload: words are wr
 that was checked, and the last one when the payload was checked, too.
 """
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, Signature, connect
 
@@ -187,9 +187,8 @@ class Link(Component):
                             m.d.sync += status.eq(Status.DAMAGED)
                         m.next = "WRITE"
                 listen()
-            with m.State("WRITE"):
-                with m.If(~pending):
-                    m.next = "FLAG"
+            with m.State("WRITE"), m.If(~pending):
+                m.next = "FLAG"
             with m.State("FLAG"):
                 m.d.comb += [
                     answering.eq(1),

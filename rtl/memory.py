@@ -7,6 +7,19 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 
+def _check(width: int, depth: int, granularity: int | None) -> None:
+    for name, value in (("width", width), ("depth", depth)):
+        if value < 1:
+            raise ValueError(f"the {name} of a memory must be at least 1, not {value!r}")
+    if granularity is not None and (granularity < 1 or width % granularity):
+        raise ValueError(f"the granularity of a memory must divide its width ({width}), not {granularity!r}")
+
+
+def _address_bits(depth: int) -> int:
+    """At least one: ports without bits do not exist in Verilog."""
+    return max(ceil_log2(depth), 1)
+
+
 class Memory1R1W(wiring.Component):
     """A synchronous memory with one write port and one read port.
 
@@ -42,16 +55,11 @@ class Memory1R1W(wiring.Component):
     LATENCY = 1
 
     def __init__(self, width: int, depth: int, granularity: int | None = None):
-        for name, value in (("width", width), ("depth", depth)):
-            if value < 1:
-                raise ValueError(f"the {name} of a memory must be at least 1, not {value!r}")
-        if granularity is not None and (granularity < 1 or width % granularity):
-            raise ValueError(f"the granularity of a memory must divide its width ({width}), not {granularity!r}")
+        _check(width, depth, granularity)
         self.width = width
         self.depth = depth
         self.granularity = granularity or width
-        # At least one bit: ports without bits do not exist in Verilog.
-        address_width = max(ceil_log2(depth), 1)
+        address_width = _address_bits(depth)
         write = {
             "address": Out(address_width),
             "data": Out(width),
@@ -92,7 +100,7 @@ class Memory1RW(wiring.Component):
     never written.
 
     A platform with a method `memory_1rw(memory)` builds its device's own primitive, as with Memory1R1W, which is used
-    otherwise.
+    without one, or when the method returns None.
 
     Attributes
     ----------
@@ -109,12 +117,12 @@ class Memory1RW(wiring.Component):
     LATENCY = Memory1R1W.LATENCY
 
     def __init__(self, width: int, depth: int):
-        self.memory = Memory1R1W(width, depth, 8)
+        _check(width, depth, 8)
         self.width = width
         self.depth = depth
         super().__init__(
             {
-                "address": In(len(self.memory.read.address)),
+                "address": In(_address_bits(depth)),
                 "read": In(1),
                 "read_data": Out(width),
                 "write": In(width // 8),
@@ -124,9 +132,11 @@ class Memory1RW(wiring.Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         if hasattr(platform, "memory_1rw"):
-            return platform.memory_1rw(self)
+            primitive = platform.memory_1rw(self)
+            if primitive is not None:
+                return primitive
         m = Module()
-        m.submodules.memory = memory = self.memory
+        m.submodules.memory = memory = Memory1R1W(self.width, self.depth, 8)
         m.d.comb += [
             memory.read.address.eq(self.address),
             memory.read.enable.eq(self.read),

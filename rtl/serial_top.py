@@ -68,9 +68,7 @@ class SerialTop(Component):
             registers.write_data.eq(port.write_data),
             registers.read.eq(taken & ~port.write & ~own),
             link.divisor.eq(divisor),
-            port.read_data.eq(
-                Mux(port.registers, Mux(own_read, own_data, registers.read_data), memory.host.read_data)
-            ),
+            port.read_data.eq(Mux(port.registers, Mux(own_read, own_data, registers.read_data), memory.host.read_data)),
         ]
         m.d.sync += own_read.eq(own)
         with m.Switch(port.address[:2]):

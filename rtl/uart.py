@@ -44,9 +44,8 @@ class Receiver(Component):
         m.d.sync += count.eq(count + 1)
         with m.If((left == 0) | sample):
             m.d.sync += count.eq(1)
-        with m.If(left == 0):
-            with m.If(~line):
-                m.d.sync += left.eq(FRAME_BITS)
+        with m.If(left == 0), m.If(~line):
+            m.d.sync += left.eq(FRAME_BITS)
         with m.Elif(sample):
             m.d.sync += left.eq(left - 1)
             with m.If(first & line):
@@ -79,9 +78,8 @@ class Transmitter(Component):
         m.d.sync += count.eq(count + 1)
         with m.If((left == 0) | ended):
             m.d.sync += count.eq(1)
-        with m.If(left == 0):
-            with m.If(self.i.valid):
-                m.d.sync += [shift.eq(Cat(Const(0, 1), self.i.payload, Const(1, 1))), left.eq(FRAME_BITS)]
+        with m.If(left == 0), m.If(self.i.valid):
+            m.d.sync += [shift.eq(Cat(Const(0, 1), self.i.payload, Const(1, 1))), left.eq(FRAME_BITS)]
         with m.Elif(ended):
             m.d.sync += [shift.eq(Cat(shift[1:], Const(1, 1))), left.eq(left - 1)]
         return m

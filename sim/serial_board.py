@@ -16,13 +16,13 @@ from pathlib import Path
 from weft.rtl.config import Config
 from weft.rtl.link_protocol import MIN_DIVISOR, REGISTERS_BIT, WORD_BYTES, LinkRegister, Operation
 from weft.rtl.serial_top import SerialTop
-from weft.sw.serial_frames import request, stuffed, with_crc
+from weft.sw.serial.frames import request, stuffed, with_crc
 
 from .library import compile_library, simulation_verilog
 
 HARNESS = Path(__file__).with_name("serial_harness.cpp")
 QUIET_BITS = 400
-"""A board that has not answered so many bits after the last byte to it will not answer any more."""
+"""A board that has been silent for so many bits will not answer any more."""
 
 
 @cache
@@ -58,7 +58,7 @@ def _open(path: Path) -> ctypes.CDLL:
 
 class SerialBoard:
     """A board whose bits last `divisor` cycles after its reset; from then on they last MIN_DIVISOR: it was told so over
-    its line. A Line (weft.sw.serial_link): what is read is what the board sends meanwhile."""
+    its line. A Line (weft.sw.serial.link): what is read is what the board sends meanwhile."""
 
     def __init__(self, library: Path, divisor: int) -> None:
         self._library = _open(library)
@@ -102,7 +102,8 @@ class SerialBoard:
         """Up to `count` bytes from the board; fewer when it falls silent."""
         self._library.board_run(self._board, count, QUIET_BITS * self.divisor)
         buffer = ctypes.create_string_buffer(count)
-        return buffer.raw[: self._library.board_take(self._board, buffer, count)]
+        taken = self._library.board_take(self._board, buffer, count)
+        return buffer.raw[:taken]
 
     def reset_input_buffer(self) -> None:
         """Forget what the board has sent."""

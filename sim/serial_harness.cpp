@@ -137,11 +137,11 @@ void board_send(void* board, const uint8_t* bytes, uint64_t count) {
     b.to_board.insert(b.to_board.end(), bytes, bytes + count);
 }
 
-// Runs until the board has sent `wanted` bytes, or for `limit` cycles after the last byte to it.
+// Runs until the board has sent `wanted` bytes, or for `limit` cycles after the last byte to or from it.
 void board_run(void* board, uint64_t wanted, uint64_t limit) {
     Board& b = *static_cast<Board*>(board);
     for (uint64_t left = limit; left && b.from_board.size() < wanted; --left) {
-        if (!b.to_board.empty() || b.sending) left = limit;
+        if (!b.to_board.empty() || b.sending || b.receiving >= 0) left = limit;
         b.step();
     }
 }

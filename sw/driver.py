@@ -1,10 +1,11 @@
 """The host's side of an inference. It drives whatever is behind a Transport (the functional machine, the
 simulated RTL, a board) and does not know which.
 
-Memory, from address 0: the program's image (base 0), the input buffers (base 1), the program's workspace (base 3) and
-the output buffers (base 2), buffers of as many samples as fit, up to `chunk`. So what the NPU may read, all but the
-output, and what it may write, workspace and output, are one piece each, which the fences are set to. A network goes
-stage by stage, each for all samples; what passes from one to the next is kept by the host.
+Memory, from address 0: the program's image (base 0; where that is too much, the instructions alone: see staging), the
+input buffers (base 1), the program's workspace (base 3) and the output buffers (base 2), buffers of as many samples as
+fit, up to `chunk`. So what the NPU may read, all but the output, and what it may write, workspace and output, are one
+piece each, which the fences are set to. A network goes stage by stage, each for all samples; what passes from one to
+the next is kept by the host.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from .graph import Operator, Tensor
 from .host import operators as host_operators
 from .network import Network
 from .program import Port, Program
+from .staging import batches, run_code
 from .transport import DeviceError, Job, RunReport, Transport, total_report
 
 PAGE = 4096
@@ -83,10 +85,15 @@ class Device:
         layout = self._layout(program)
         self.program = None
         self._protect(layout)
-        self.transport.write(0, np.frombuffer(program.image, np.uint8))
-        if program.setup >= 0:
-            # The setup program copies parts of the image, at a byte in several cycles at worst.
-            self._execute(Job(program.setup, layout.bases, cycle_limit=1_000_000 + 100 * len(program.image)))
+        # A setup program copies parts of the image, at a byte in several cycles at worst.
+        limit = 1_000_000 + 100 * len(program.image)
+        if layout.image is not program.image:
+            for batch in batches(program, layout.output):
+                self.transport.write(0, np.frombuffer(batch, np.uint8))
+                self._execute(Job(0, (0, 0, 0, 0), cycle_limit=limit))
+        self.transport.write(0, np.frombuffer(layout.image, np.uint8))
+        if layout.image is program.image and program.setup >= 0:
+            self._execute(Job(program.setup, layout.bases, cycle_limit=limit))
         self.program = program
 
     def run(self, model: Model, inputs: Inputs, progress: Progress | None = None) -> Result:
@@ -159,7 +166,7 @@ class Device:
                 packed[:, port.offset : port.offset + port.bytes] = content
             self.transport.write(layout.input, packed.reshape(-1))
             try:
-                report = self._execute(Job(program.run, layout.bases, layout.steps, count, _cycle_limit(program)))
+                report = self._execute(Job(layout.run, layout.bases, layout.steps, count, _cycle_limit(program)))
             except DeviceError as error:
                 raise DeviceError(f"{error} (samples {start} to {part.stop - 1})") from None
             if report.cycles is not None:
@@ -193,7 +200,11 @@ class Device:
 
     def _layout(self, program: Program) -> "_Layout":
         memory_bytes = min(self.transport.memory_bytes, 1 << program.config.address_width)
-        layout = _Layout.plan(program, memory_bytes, self.chunk)
+        layout = _Layout.plan(program, program.image, program.run, memory_bytes, self.chunk)
+        if layout.end > memory_bytes:
+            code = run_code(program)
+            if code is not None:
+                layout = _Layout.plan(program, code, 0, memory_bytes, self.chunk)
         if layout.end > memory_bytes:
             raise DeviceError(f"the program needs {layout.end} bytes of memory, the device has {memory_bytes}")
         return layout
@@ -203,6 +214,10 @@ class Device:
 class _Layout:
     """Where things lie in memory."""
 
+    image: bytes
+    """What is at address 0: the program's image, or the instructions of an inference."""
+    run: int
+    """Address of the program of an inference."""
     workspace: int
     input: int
     output: int
@@ -223,15 +238,15 @@ class _Layout:
         return 0, self.input_step, self.output_step, 0
 
     @staticmethod
-    def plan(program: Program, memory_bytes: int, chunk: int) -> "_Layout":
-        first = _round_up(len(program.image), PAGE)
+    def plan(program: Program, image: bytes, run: int, memory_bytes: int, chunk: int) -> "_Layout":
+        first = _round_up(len(image), PAGE)
         workspace_bytes = _round_up(program.workspace_bytes, PAGE)
         input_step, output_step = _step(program.input_bytes), _step(program.output_bytes)
         room = memory_bytes - first - workspace_bytes - PAGE
         count = max(1, min(chunk, room // (input_step + output_step)))
         workspace = _round_up(first + count * input_step, PAGE)
         output = workspace + workspace_bytes
-        return _Layout(workspace, first, output, input_step, output_step, count)
+        return _Layout(image, run, workspace, first, output, input_step, output_step, count)
 
 
 def _round_up(value: int, unit: int) -> int:

@@ -7,9 +7,12 @@ from itertools import chain, repeat
 import pytest
 from weft.rtl.link import Link
 from weft.rtl.link_protocol import FLAG, MAX_WORDS, MIN_DIVISOR, Status
+from weft.sw.serial.frames import read_request as read
+from weft.sw.serial.frames import request, stuffed
+from weft.sw.serial.frames import write_request as write
 
 from tests.rtl.common import simulate
-from tests.rtl.link_host import answer, read, register, request, stuffed, unstuffed, write
+from tests.rtl.link_host import answer, register, unstuffed
 from tests.rtl.ports import stall
 from tests.rtl.test_uart import levels
 
@@ -23,7 +26,7 @@ class Bench:
         self.dut = Link(6)
         self.divisor = divisor
         self.pause = stall(pattern, 1)
-        self.memory = {index: 0 for index in range(WORDS)}
+        self.memory = dict.fromkeys(range(WORDS), 0)
         self.accesses = []
 
     async def port(self, ctx):
@@ -166,9 +169,7 @@ def test_noise_and_flags_are_not_heard():
 def test_what_cannot_be_done_is_refused(operation, count):
     frame = request(operation, 9, count, 0)
     bench = Bench()
-    bench.run(
-        [(stuffed(frame), answer(Status.REFUSED, 9)), (stuffed(read(1, 0, 1)), answer(Status.DONE, 1, words(0)))]
-    )
+    bench.run([(stuffed(frame), answer(Status.REFUSED, 9)), (stuffed(read(1, 0, 1)), answer(Status.DONE, 1, words(0)))])
     assert bench.accesses == []
 
 

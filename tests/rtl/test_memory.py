@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from amaranth.back import rtlil
 from amaranth.hdl import Elaboratable, Module
-from weft.rtl.memory import Memory1R1W
+from weft.rtl.memory import Memory1R1W, Memory1RW
 
 from tests.rtl.common import simulate
 
@@ -76,3 +76,42 @@ def test_a_platform_may_replace_the_memory():
 def test_impossible_memories_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         Memory1R1W(*arguments)
+
+
+def test_one_port_reads_or_writes_bytes():
+    dut = Memory1RW(32, 8)
+    random = np.random.default_rng(0)
+    model = np.zeros((8, 4), np.uint8)
+
+    async def testbench(ctx):
+        for index in range(300):
+            address = int(random.integers(8))
+            read = index > 8 and bool(random.integers(2))
+            enable = 0 if read else 15 if index <= 8 else int(random.integers(16))
+            value = random.integers(0, 256, 4, np.uint8)
+            ctx.set(dut.address, index % 8 if index <= 8 else address)
+            ctx.set(dut.read, read)
+            ctx.set(dut.write, enable)
+            ctx.set(dut.write_data, int.from_bytes(value.tobytes(), "little"))
+            row = model[index % 8 if index <= 8 else address]
+            for byte in range(4):
+                if enable >> byte & 1:
+                    row[byte] = value[byte]
+            await ctx.tick().repeat(Memory1RW.LATENCY)
+            if read:
+                assert ctx.get(dut.read_data) == int.from_bytes(row.tobytes(), "little")
+
+    simulate(dut, testbench, cycles=400)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_platform_may_replace_the_memory_with_one_port(answers):
+    class Platform:
+        def memory_1rw(self, memory):
+            m = Module()
+            m.d.comb += memory.read_data.eq(0x5A)
+            return m if answers else None
+
+    text = rtlil.convert(Memory1RW(8, 2), platform=Platform())
+    assert ("01011010" in text) is answers
+    assert ("cell" in text) is not answers

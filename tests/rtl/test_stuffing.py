@@ -3,9 +3,9 @@ import random
 import pytest
 from weft.rtl.link_protocol import ESCAPE, FLAG
 from weft.rtl.stuffing import Stuffer, Unstuffer
+from weft.sw.serial.frames import stuffed
 
 from tests.rtl.common import simulate
-from tests.rtl.link_host import stuffed
 from tests.rtl.ports import STALLS, Channel, Sink, Source, run, stall
 
 FRAMES = [b"", b"plain", bytes([FLAG, ESCAPE, FLAG, 0, ESCAPE]), bytes(range(256))]

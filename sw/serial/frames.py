@@ -20,7 +20,7 @@ _ESCAPES = [
     bytes([ESCAPE, byte ^ FLIP]) if byte in (FLAG, ESCAPE) else bytes([byte]) for byte in range(256)
 ]  # what each byte of a frame becomes on the line
 
-ANSWER_BYTES = ANSWER.size // 8
+ANSWER_BYTES: int = ANSWER.size // 8
 
 
 def with_crc(raw: bytes) -> bytes:

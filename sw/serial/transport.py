@@ -1,5 +1,8 @@
 """A board behind a serial port: a Transport over the serial link."""
 
+import errno
+import os
+import termios
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,9 +12,9 @@ from weft.rtl.config import Config
 from weft.rtl.link_protocol import DEFAULT_BAUD, LINK_IDENTITY, REGISTERS_BIT, WORD_BYTES, LinkRegister
 from weft.rtl.registers import BY_NAME, COUNTERS_OFFSET, Activity, Control, Status, Unit
 
-from .errors import UserError
-from .serial_link import LinkError, SerialLink
-from .transport import DeviceError, Job, RunReport, diagnose
+from ..errors import UserError
+from ..transport import DeviceError, Job, RunReport, diagnose
+from .link import LinkError, SerialLink
 
 COUNTER_BYTES = 64 * len(Unit)
 
@@ -27,8 +30,11 @@ def open_port(port: str, baud: int = DEFAULT_BAUD) -> serial.Serial:
     try:
         line = serial.Serial(port, baud, timeout=1.0, write_timeout=10.0, exclusive=True)
         line.reset_input_buffer()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except (OSError, ValueError, termios.error) as error:
+        code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+        if code in (errno.EAGAIN, errno.EBUSY):
+            raise UserError(f"the serial port {port} is in use by another program") from None
+        reason = os.strerror(code) if code else str(error)
         raise UserError(f"the serial port {port} cannot be opened: {reason}") from None
     return line
 
@@ -54,7 +60,9 @@ class SerialTransport:
         self.config = config
         identity = self._own(LinkRegister.IDENTITY)
         if identity != LINK_IDENTITY:
-            raise LinkError(f"{link.name} speaks another version of the link: {identity:#010x}, not {LINK_IDENTITY:#010x}")
+            raise LinkError(
+                f"{link.name} speaks another version of the link: {identity:#010x}, not {LINK_IDENTITY:#010x}"
+            )
         self._memory_bytes = self._own(LinkRegister.MEMORY_BYTES)
         self.clock_hz = self._own(LinkRegister.CLOCK_HZ)
         """The frequency of the board's clock."""

@@ -5,8 +5,8 @@ from typing import Protocol
 
 from weft.rtl.link_protocol import MAX_WORDS, WORD_BYTES, Status
 
-from .serial_frames import Answer, AnswerReader, read_request, stuffed, write_request
-from .transport import DeviceError
+from ..transport import DeviceError
+from .frames import Answer, AnswerReader, read_request, stuffed, write_request
 
 
 class LinkError(DeviceError):
@@ -24,6 +24,7 @@ class Line(Protocol):
 
     def write(self, data: bytes) -> int | None:
         """Send bytes."""
+
 
 class SerialLink:
     """The host's end of the link.

@@ -21,6 +21,8 @@ _ESCAPES = [
 ]  # what each byte of a frame becomes on the line
 
 ANSWER_BYTES: int = ANSWER.size // 8
+LEAST: int = ANSWER_BYTES + CRC_BYTES
+"""Bytes of an answer without a payload."""
 
 
 def with_crc(raw: bytes) -> bytes:
@@ -67,13 +69,13 @@ class AnswerReader:
     @property
     def missing(self) -> int:
         """Bytes that must come before an answer can be complete."""
-        return 1 + ANSWER_BYTES + CRC_BYTES if self._frame is None else self._length() - len(self._frame)
+        return 1 + LEAST if self._frame is None else self._length() - len(self._frame)
 
     def _length(self) -> int:
         """Bytes of the frame, as far as one can tell."""
         if self._frame is None or len(self._frame) < ANSWER_BYTES:
-            return ANSWER_BYTES + CRC_BYTES
-        return ANSWER_BYTES + WORD_BYTES * int.from_bytes(self._frame[2:4], "little") + CRC_BYTES
+            return LEAST
+        return LEAST + int(WORD_BYTES) * int.from_bytes(self._frame[2:4], "little")
 
     def feed(self, line: bytes) -> list[Answer]:
         """The answers that these bytes complete."""
@@ -96,7 +98,7 @@ class AnswerReader:
         if frame is None or len(frame) < ANSWER_BYTES:
             return None
         length = self._length()
-        if length > ANSWER_BYTES + WORD_BYTES * MAX_WORDS + CRC_BYTES:
+        if length > LEAST + WORD_BYTES * MAX_WORDS:
             self._frame = None  # no answer is that long
             return None
         if len(frame) < length:

@@ -35,12 +35,13 @@ class Npu(Component):
 
     With `config.axi` its ports are an AXI4 master `m_axi_...` (memory), an AXI4-Lite slave `s_axil_...` (registers),
     `interrupt` and the trace. Without, the core's memory port `read`, `write` and its register port `registers` take
-    the place of AXI, and nothing is paid for it.
+    the place of AXI, and nothing is paid for it; `busy` and `failed` are the core's.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        ports = axi4_ports(config) | axi_lite_ports() if config.axi else memory_ports(config)
+        lamps = {"busy": Out(1), "failed": Out(1)}
+        ports = axi4_ports(config) | axi_lite_ports() if config.axi else memory_ports(config) | lamps
         super().__init__({**ports, "interrupt": Out(1), **trace_ports()})
 
     def elaborate(self, platform: object) -> Module:
@@ -66,6 +67,8 @@ class Npu(Component):
             m.d.comb += [
                 self.abandon.eq(core.abandon),
                 self.disconnect.eq(core.disconnect),
+                self.busy.eq(core.busy),
+                self.failed.eq(core.failed),
                 core.outstanding.eq(self.outstanding),
             ]
         m.d.comb += self.interrupt.eq(core.interrupt)

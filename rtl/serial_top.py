@@ -5,9 +5,9 @@ from amaranth.lib.wiring import Component, In, Out, connect
 
 from . import link_protocol
 from .config import Config
-from .core import Core
 from .link import Link
 from .link_protocol import DEFAULT_BAUD, DIVISOR_BITS, MIN_DIVISOR, OWN_REGISTERS, LinkRegister
+from .npu import Npu
 from .port_memory import PortMemory, word_address_bits
 
 
@@ -37,21 +37,21 @@ class SerialTop(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.core = core = Core(self.config)
+        m.submodules.npu = npu = Npu(self.config)
         m.submodules.memory = memory = PortMemory(self.config, self.memory_bytes)
         m.submodules.link = link = Link(word_address_bits(self.memory_bytes))
-        connect(m, core.read, memory.read)
-        connect(m, core.write, memory.write)
+        connect(m, npu.read, memory.read)
+        connect(m, npu.write, memory.write)
         m.d.comb += [
-            memory.abandon.eq(core.abandon),
+            memory.abandon.eq(npu.abandon),
             link.receive.eq(self.receive),
             self.transmit.eq(link.transmit),
-            self.busy.eq(core.busy),
-            self.failed.eq(core.failed),
+            self.busy.eq(npu.busy),
+            self.failed.eq(npu.failed),
         ]
 
         # The link's accesses: to memory, to the NPU's registers, to its own.
-        port, registers = link.port, core.registers
+        port, registers = link.port, npu.registers
         taken, own, own_read = Signal(), Signal(), Signal()
         divisor = Signal(DIVISOR_BITS, init=self.divisor)
         own_data = Signal(32)

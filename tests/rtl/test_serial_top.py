@@ -7,7 +7,7 @@ import re
 import pytest
 from weft.rtl.config import Config
 from weft.rtl.link_protocol import LINK_IDENTITY, LinkRegister
-from weft.rtl.registers import BY_NAME, IDENTITY, Control, ErrorCause, Status
+from weft.rtl.registers import BY_NAME, IDENTITY, INTERFACE_VERSION, Control, ErrorCause, Status
 from weft.rtl.serial_top import SerialTop, divisor_of
 from weft.sw.serial.link import SerialLink
 
@@ -24,7 +24,7 @@ def test_registers_of_the_link_and_of_the_npu():
     link = SerialLink(board())
     # The divisor is the one that the simulation has set.
     assert read(link, LinkRegister.IDENTITY, 4) == [LINK_IDENTITY, MEMORY_BYTES, CLOCK_HZ, 4]
-    assert read(link, 0, 3) == [IDENTITY, 1, CONFIG.digest32]
+    assert read(link, 0, 3) == [IDENTITY, INTERFACE_VERSION, CONFIG.digest32]
     link.write(register(BY_NAME["PROGRAM"].offset), bytes(range(20)))
     assert link.read(register(BY_NAME["PROGRAM"].offset), 20) == bytes(range(20))
 

@@ -32,7 +32,7 @@ def compile(
     from ..files import check_target
     from ..loading import load_model
     from ..network_file import save
-    from .listing import table
+    from .listing import report
     from .progress import Steps, standard_output
 
     if output is not None:
@@ -48,10 +48,8 @@ def compile(
         refuse_host_operators(network)
     if output is not None:
         save(network, output)
-    shown, console = table(network), standard_output()
+    console = standard_output()
     if not console.is_terminal:
         # A file has lines of any length: a row is one of them.
-        console.width = max(
-            console.width, console.measure(shown, options=console.options.update(width=LONGEST)).maximum
-        )
-    console.print(shown)
+        console.width = LONGEST
+    console.print(report(network, console.width), soft_wrap=not console.is_terminal)

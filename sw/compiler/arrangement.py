@@ -5,13 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from ..lowering.layers import Layer
+from ..lowering.layers import Layer, Place
 from .allocate import Buffer, buffers_of, pack, predecessors
 from .bands import Held, part
 from .cutting import Cut, Need, bands_of, levels, need
 from .dataflow import Dataflow
+from .mapping import Span
 from .merging import steps_of
 from .spilling import Choice
+
+MOST_STRIPS = (1 << 16) - 1
+"""Rows of a STORE."""
 
 IMAGE, INPUT, OUTPUT, WORKSPACE = 0, 1, 2, 3
 """Base registers."""
@@ -27,6 +31,24 @@ class Transfer:
 
 
 @dataclass(frozen=True)
+class Strips:
+    """Neighbours in a buffer that lie apart in a tensor: `count` times `bytes` in a row, `step` from each other."""
+
+    start: int
+    """First byte in the buffer."""
+    first: int
+    """First byte in the tensor."""
+    bytes: int
+    count: int = 1
+    step: int = 0
+
+    @property
+    def stop(self) -> int:
+        """The byte of the tensor behind the last one."""
+        return self.first + (self.count - 1) * self.step + self.bytes
+
+
+@dataclass(frozen=True)
 class Move:
     """Bytes between a whole buffer and memory."""
 
@@ -39,10 +61,18 @@ class Move:
     """Base register of the tensor's memory."""
     offset: int
     """Of the tensor's first byte there."""
+    scattered: tuple[Strips, ...] = ()
+    """Where the buffer's bytes go that are not neighbours in the tensor."""
+
+    @property
+    def strips(self) -> tuple[Strips, ...]:
+        """All bytes."""
+        return self.scattered or (Strips(0, self.first, self.bytes),)
 
     def meets(self, other: "Move") -> bool:
-        """Both move some of the same bytes of a tensor."""
-        apart = self.first + self.bytes <= other.first or other.first + other.bytes <= self.first
+        """Both move some of the same bytes of a tensor, or bytes between those of the other one."""
+        ends = [max(strips.stop for strips in one.strips) for one in (self, other)]
+        apart = ends[0] <= other.first or ends[1] <= self.first
         return self.tensor == other.tensor and not apart
 
 
@@ -222,7 +252,7 @@ class _Banding:
                     self.memory_lives.setdefault(name, []).append(step)
             size = self.sizes.get(held[name].buffer, flow.sizes[name])
             self._use(held[name].buffer, size, [step])
-        name, pitch = layer.target, layer.place.row_pitch
+        name, pitch = layer.target, layer.row_bytes
         target = Held(name, 0)
         if inside or name in spilled:
             target = Held(f"{name}@{number}", rows[0] * pitch)
@@ -230,9 +260,13 @@ class _Banding:
         else:
             self._use(name, flow.sizes[name], [step])
         if not inside and name in spilled:
-            slot.stores.append(self._move(target.buffer, name, target.first, rows[1] * pitch))
+            strips = strips_of(layer, rows)
+            move = self._move(target.buffer, name, strips[0].first, rows[1] * pitch)
+            slot.stores.append(move if len(strips) == strips[0].count == 1 else replace(move, scattered=strips))
             self._use(target.buffer, rows[1] * pitch, [step if slot.stores_at_once else step + 1])
             self.memory_lives.setdefault(name, []).append(step)
+            # The strips are scattered on their way to memory, not on the chip.
+            layer = replace(layer, place=Place(layer.output_size, layer.output_channels))
         held[name] = target
         slot.pieces.append(len(self.pieces))
         self.pieces.append(Piece(part(layer, rows, [held[one] for one in layer.sources], target), index))
@@ -255,6 +289,34 @@ class _Banding:
             slot.loads = [_moved(one, addresses) for one in slot.loads]
             slot.stores = [_moved(one, addresses) for one in slot.stores]
         return total
+
+
+def strips_of(layer: Layer, rows: Span) -> tuple[Strips, ...]:
+    """Where in its target these rows of a layer's output belong, in as few strips as can be."""
+    place, (first, count) = layer.place, rows
+    (down, across), width, channels = place.step, layer.output_size[1], layer.output_channels
+    at = (place.origin[0] + first * down) * place.row_pitch + place.origin[1] * place.channels + place.channel
+    pixel, row = across * place.channels, down * place.row_pitch
+    if channels == pixel:
+        if layer.row_bytes == row:
+            return (Strips(0, at, count * layer.row_bytes),)
+        return tuple(
+            Strips(start * layer.row_bytes, at + start * row, layer.row_bytes, min(MOST_STRIPS, count - start), row)
+            for start in range(0, count, MOST_STRIPS)
+        )
+    # Pixels of all rows are one sequence of strips where the last one of a row is as far from the next row's first.
+    runs = [(0, count * width)] if width * pixel == row else [(number, width) for number in range(count)]
+    return tuple(
+        Strips(
+            number * layer.row_bytes + start * channels,
+            at + number * row + start * pixel,
+            channels,
+            min(MOST_STRIPS, pixels - start),
+            pixel,
+        )
+        for number, pixels in runs
+        for start in range(0, pixels, MOST_STRIPS)
+    )
 
 
 def _moved(move: Move, addresses: Mapping[str, int]) -> Move:

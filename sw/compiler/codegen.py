@@ -301,20 +301,22 @@ class Generator:
         """Send a finished buffer to memory."""
         memory = self.memory[move.tensor]
         replaced = [self.memory[name].load for name in self.arrangement.memory_before.get(move.tensor, ())]
-        number = self.schedule.add(
-            Opcode.STORE,
-            f"the tensor {move.tensor!r}",
-            after=[self.arrivals[move.buffer].until(move.bytes), *(load for load in replaced if load >= 0)],
-            tag=len(self.arrangement.layers) + 1,
-            space=Space.SCRATCHPAD,
-            base=move.base,
-            offset=move.offset + move.first,
-            local=self.addresses[move.buffer],
-            bytes=move.bytes,
-            rows=1,
-        )
-        memory.stores.append((move.first, move.first + move.bytes, number))
-        self.accesses[move.buffer].append(number)
+        for strips in move.strips:
+            number = self.schedule.add(
+                Opcode.STORE,
+                f"the tensor {move.tensor!r}",
+                after=[self.arrivals[move.buffer].until(move.bytes), *(load for load in replaced if load >= 0)],
+                tag=len(self.arrangement.layers) + 1,
+                space=Space.SCRATCHPAD,
+                base=move.base,
+                offset=move.offset + strips.first,
+                local=self.addresses[move.buffer] + strips.start,
+                bytes=strips.bytes,
+                rows=strips.count,
+                **({"step": strips.step, "local_step": strips.bytes} if strips.count > 1 else {}),
+            )
+            memory.stores.append((strips.first, strips.stop, number))
+            self.accesses[move.buffer].append(number)
 
 
 def generate(arrangement: Arrangement, course: Course, addresses: Mapping[str, int], config: Config) -> Code:

@@ -114,7 +114,7 @@ def cut(flow: Dataflow, group: range, count: int, lean: bool) -> Cut:
         for index, made in one.rows.items():
             layer = flow.layers[index]
             computed[index] += times * sums_of(layer.window, 0, made, layer.sums_size[0])[1] / layer.sums_size[0]
-            largest[layer.target] = max(largest.get(layer.target, 0), made[1] * layer.place.row_pitch)
+            largest[layer.target] = max(largest.get(layer.target, 0), made[1] * layer.row_bytes)
         for name, (first, stop) in one.reads.items():
             loaded[name] = loaded.get(name, 0) + times * (stop - first)
             largest[name] = max(largest.get(name, 0), stop - first)
@@ -148,7 +148,7 @@ def _covers(flow: Dataflow, group: range, bands: Sequence[Span], index: int) -> 
 def cost_of(flow: Dataflow, group: range, cut: Cut, spilled: frozenset[str], room: int) -> float:
     """Cycles of a group roughly, with these tensors in memory and so many bytes of scratchpad."""
     config = flow.config
-    made = [flow.layers[index].target for index in group]
+    made = {flow.layers[index].target: flow.layers[index] for index in group}
     inside = {name for name in made if flow.inside(name, group)}
     if not cut.exact:
         return float(INFEASIBLE << 1)
@@ -168,7 +168,7 @@ def cost_of(flow: Dataflow, group: range, cut: Cut, spilled: frozenset[str], roo
     first = moved = 0
     for name in {*cut.loaded, *made}:
         if name in spilled and name not in inside:
-            moved += flow.sizes[name] if name in made else cut.loaded[name]
+            moved += made[name].row_bytes * made[name].output_size[0] if name in made else cut.loaded[name]
             first += cut.largest[name]
     speed = flow.memory.bytes_per_cycle(config)
     memory = (moved + weights) / speed

@@ -59,8 +59,9 @@ class Dataflow:
         """Cycles of a layer in the array, in the drain, and its bytes of weights."""
         return self._work[index]
 
-    def may_spill(self, name: str) -> bool:
-        """The tensor can be written and read band by band."""
+    def may_pass(self, name: str) -> bool:
+        """The tensor can pass from one layer to another band by band: it is not put together of several layers'
+        results, each with rows of its own."""
         writers = self.writers[name]
         return not writers or (len(writers) == 1 and self.layers[writers[0]].whole)
 
@@ -76,6 +77,6 @@ class Dataflow:
             return False
         for index in group[:-1]:
             name = self.layers[index].target
-            if not self.may_spill(name) or not any(reader in group for reader in self.readers[name]):
+            if not self.may_pass(name) or not any(reader in group for reader in self.readers[name]):
                 return False
         return agree([self.layers[index] for index in group], self.layers, self.config)

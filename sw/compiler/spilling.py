@@ -89,15 +89,14 @@ class Search:
         in memory."""
         flow = self.flow
         for name in flow.sizes:
-            if flow.may_spill(name):
-                yield partial(_elsewhere, name)
+            yield partial(_elsewhere, name)
         count = len(flow.layers)
         for start in range(count):
             for stop in range(start + 1, min(start + MOST_LAYERS, count) + 1):
                 group = range(start, stop)
                 if not flow.may_group(group):
                     break
-                touched = {name for index in group for name in self._touched(index) if flow.may_spill(name)}
+                touched = {name for index in group for name in self._touched(index)}
                 inside = frozenset(name for name in touched if flow.inside(name, group))
                 yield partial(_together, group, frozenset(), frozenset())
                 yield partial(_together, group, frozenset(), inside)

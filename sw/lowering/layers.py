@@ -168,6 +168,11 @@ class Layer:
         return self.input_size[0] * self.input_size[1] * self.input_channels
 
     @property
+    def row_bytes(self) -> int:
+        """Size of a row of the results, wherever they go."""
+        return self.output_size[1] * self.output_channels
+
+    @property
     def target_bytes(self) -> int:
         """Size of the image that is written."""
         return self.place.size[0] * self.place.row_pitch

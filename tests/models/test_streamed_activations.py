@@ -5,7 +5,7 @@ import pytest
 from weft.sim.verilated import MemoryModel, VerilatedNpu
 from weft.sw.compiler.compiler import compile_graph
 from weft.sw.driver import Device
-from weft.sw.graph import Add, MaxPool2D
+from weft.sw.graph import Add, Concat, MaxPool2D, Multiply, Requantize, TransposeConv2D
 
 from tests.configurations import CONFIGURATIONS
 from tests.sw.networks import Builder, evaluate
@@ -40,3 +40,35 @@ def test_bands_on_the_rtl_equal_the_golden_model(name, memory):
     outputs = Device(VerilatedNpu(config, model=MEMORIES[memory])).run(program, [x])[0]
     for port, wanted in zip(graph.outputs, evaluate(graph, x), strict=True):
         np.testing.assert_array_equal(outputs[port].reshape(-1), wanted.reshape(-1))
+
+
+def joined(seed):
+    """An image that is made smaller, larger again and joined with itself, at a size of a few scratchpads; its channels
+    are multiplied by those of another branch."""
+    build = Builder(np.random.default_rng(seed), rounding="tflite")
+    x = build.conv(build.input((1, 46, 44, 3)), 10, (3, 3), padding=(1, 1, 1, 1))
+    small = build.conv(x, 9, (2, 2), (2, 2))
+    weights = build.random.integers(-128, 128, (7, 2, 2, 9), dtype=np.int8)
+    large = build.tensor((1, 46, 44, 7))
+    values = build.linear(small, weights, large)
+    build.operators.append(TransposeConv2D("larger", (small,), large, stride=(2, 2), before=(0, 0), **values))
+    level = build.tensor((1, 46, 44, 7), like=x)
+    build.operators.append(Requantize("level", (large,), level, rounding="tflite"))
+    both = build.tensor((1, 46, 44, 17), like=x)
+    build.operators.append(Concat("joined", (level, x), both, axis=3))
+    other = build.conv(x, 17, (1, 1))
+    product = build.tensor((1, 46, 44, 17))
+    build.operators.append(Multiply("product", (both, other), product, rounding="tflite"))
+    return build.graph(build.conv(product, 7, (3, 3), (2, 2)))
+
+
+@pytest.mark.parametrize("name, memory", [("2x3", "slow"), ("8x8", "stalling"), ("16x16", "fast")])
+def test_joined_tensors_on_the_rtl_equal_the_golden_model(name, memory):
+    config = CONFIGURATIONS[name]
+    graph = joined(3)
+    program = compile_graph(graph, config)
+    assert program.workspace_bytes > 0
+    x = np.random.default_rng(1).integers(-128, 128, (1, 46, 44, 3), np.int8)
+    outputs = Device(VerilatedNpu(config, model=MEMORIES[memory])).run(program, [x])[0]
+    (wanted,) = evaluate(graph, x)
+    np.testing.assert_array_equal(outputs[graph.outputs[0]].reshape(-1), wanted.reshape(-1))

@@ -1,6 +1,6 @@
 """Graphs for tests: their values by the golden model, and random ones."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from weft.sim.golden_graph import run_graph
@@ -10,16 +10,19 @@ from weft.sw.graph import (
     Add,
     AveragePool2D,
     Clamp,
+    Concat,
     Conv2D,
     FullyConnected,
     Graph,
     Lookup,
     MaxPool2D,
     MeanPool2D,
+    Multiply,
     Requantize,
     Reshape,
     Subtract,
     Tensor,
+    TransposeConv2D,
     verify,
 )
 from weft.sw.lowering.limits import HOST_REASONS
@@ -239,4 +242,68 @@ def residual_network(seed):
     if random.random() < 0.5:
         x = build.fully_connected(build.flatten(x), some(1, 30), **build.limits())
         x = table(x) if random.random() < 0.5 else x
+    return build.graph(*dict.fromkeys([*outputs, x]))
+
+
+def joined_network(seed):
+    """A graph whose tensors several layers write: concatenation along every axis, as in dense and in U-shaped networks,
+    transposed convolutions, and gates of one number per channel."""
+    random = np.random.default_rng(seed)
+    build = Builder(random, rounding=str(random.choice(["onnx", "tflite"])))
+
+    def some(low, high):
+        return int(random.integers(low, high + 1))
+
+    def leveled(source, like):
+        """With the scale of another one, so that both can be joined."""
+        target = build.tensor(build.tensors[source].shape, like=like)
+        build.operators.append(Requantize(f"level{len(build.operators)}", (source,), target, rounding=build.rounding))
+        return target
+
+    def joined(sources, axis):
+        shape = list(build.tensors[sources[0]].shape)
+        shape[axis] = sum(build.tensors[one].shape[axis] for one in sources)
+        target = build.tensor(tuple(shape), like=sources[0])
+        build.operators.append(Concat(f"concat{len(build.operators)}", tuple(sources), target, axis=axis))
+        return target
+
+    def larger(source):
+        _, height, width, channels = build.tensors[source].shape
+        weights = random.integers(-128, 128, (channels, 2, 2, channels), dtype=np.int8)
+        target = build.tensor((1, 2 * height, 2 * width, channels))
+        values = build.linear(source, weights, target)
+        operator = TransposeConv2D("", (source,), target, stride=(2, 2), before=(0, 0), **values)
+        build.operators.append(replace(operator, name=f"larger{len(build.operators)}"))
+        return target
+
+    x = build.input((1, 2 * some(2, 6), 2 * some(2, 6), some(1, 8)))
+    outputs = []
+    for _ in range(some(2, 4)):
+        _, height, width, channels = build.tensors[x].shape
+        choice = random.random()
+        same = {"kernel": (3, 3), "padding": (1, 1, 1, 1)}
+        if choice < 0.45:
+            branches = [build.conv(x, some(1, 9), **same), build.conv(x, some(1, 9), (1, 1), **build.limits())]
+            branches = [leveled(one, x) for one in branches] + [x] * some(0, 1)
+            x = joined(branches, 3)
+        elif choice < 0.6:
+            x = joined([leveled(build.conv(x, channels, **same), x), x], some(1, 2))
+        elif choice < 0.85 and height % 2 == width % 2 == 0:
+            inner = build.conv(x, some(1, 9), (2, 2), (2, 2))
+            x = joined([leveled(larger(build.conv(inner, some(1, 6), **same)), x), x], 3)
+        else:
+            pixels = (height, width)
+            values = {"multiplier": some(1 << 29, (1 << 31) - 1), "shift": -some(3, 8), "padding": (0, 0, 0, 0)}
+            mean = build.add(MeanPool2D, x, (1, 1, 1, channels), window=pixels, stride=pixels, **values)
+            gate = build.conv(mean, channels, (1, 1))
+            target = build.tensor(build.tensors[x].shape)
+            inputs = (x, gate) if random.random() < 0.5 else (gate, x)
+            build.operators.append(
+                Multiply(f"gate{len(build.operators)}", inputs, target, rounding=build.rounding, **build.limits())
+            )
+            x = target
+        if random.random() < 0.2:
+            outputs.append(x)
+    if random.random() < 0.5:
+        x = build.conv(x, some(1, 9), (1, 1))
     return build.graph(*dict.fromkeys([*outputs, x]))

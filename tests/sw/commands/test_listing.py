@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 from weft.gen.presets import PRESETS
-from weft.sw.commands.listing import Entry, entries, table
+from weft.sw.commands.listing import Entry, entries, report, summary, table
 from weft.sw.compiler.model_compiler import compile_model
+from weft.sw.network import HOST
 from weft.sw.onnx.reader import read_onnx
 
 from tests.sw.programs import network, program
@@ -64,3 +65,36 @@ def test_the_table_of_lenet_adds_up(lenet):
     assert lines[-1][0] == "total"
     assert f"{total:,}" in lines[-1]
     assert sum(line[0].startswith("/") for line in lines) == 8
+
+
+@pytest.mark.parametrize("width", [80, 100, 130])
+def test_a_narrow_terminal_has_a_line_per_operator_and_reasons_below(lenet, width):
+    console = Console(width=width)
+    with console.capture() as shown:
+        console.print(report(lenet, width))
+    lines = shown.get().splitlines()
+    assert all(len(line) <= width for line in lines)
+    table, reasons, (*_, sentence) = ("\n".join(lines).split("\n\n"))[0].splitlines(), lines, lines
+    assert len(table) == len(lenet.rows) + 2
+    assert table[1].split()[-2:] == ["host", "(1)"] or "layout" in table[1]
+    assert any(line.split()[:4] == ["(1)", "the", "NPU", "takes"] for line in reasons)
+    assert "cycles used." in sentence
+    cells = " ".join(table).split()
+    for layer in lenet.layers:
+        assert f"{layer.predicted_cycles:,}" in cells
+
+
+def test_a_wide_terminal_has_the_reasons_in_the_table(lenet):
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(report(lenet, 200))
+    table, sentence = shown.get().split("\n\n")
+    assert len(table.splitlines()) == len(lenet.rows) + 2
+    assert "the NPU takes integers, which the host makes of real numbers" in table
+    busy = sum(layer.macs for layer in lenet.layers) / 64 / sum(layer.predicted_cycles for layer in lenet.layers)
+    assert sentence.strip().endswith(f"cycles, {busy:.1%} of all multipliers' cycles used.")
+
+
+def test_a_network_of_the_host_alone_has_a_sentence_too():
+    rows = tuple(replace(row, where=HOST) for row in network().rows[:2])
+    assert summary(replace(network(), rows=rows, stages=(), outputs=network().inputs)) == "0 of 2 operators on the NPU."

@@ -1,20 +1,23 @@
 """Slots, moves and lifetimes of networks that do not fit on the chip; and whole programs of them on the machine."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from weft.rtl.config import Config
 from weft.sim.transports import MachineTransport
-from weft.sw.compiler.arrangement import INPUT, OUTPUT, WORKSPACE, Transfer, banded, resident
+from weft.sw.compiler.arrangement import INPUT, OUTPUT, WORKSPACE, Move, Strips, Transfer, banded, resident, strips_of
 from weft.sw.compiler.compiler import compile_graph
 from weft.sw.compiler.spilling import spill
 from weft.sw.driver import Device
 from weft.sw.errors import UserError
+from weft.sw.lowering.elementwise import passing
+from weft.sw.lowering.layers import Place
 
 from tests.sw.compiler.test_cutting import chain
 from tests.sw.compiler.test_dataflow import residual
-from tests.sw.networks import evaluate, random_network, residual_network
+from tests.sw.networks import evaluate, joined_network, random_network, residual_network
 
 BASE = Config(
     rows=4, cols=4, weight_rows=4, lanes=2, accumulators=64, depthwise=True, tables=True, parameter_channels=128
@@ -107,15 +110,60 @@ def test_everything_on_the_chip_is_loaded_and_stored_once():
     assert arrangement.workspace_bytes == 0
 
 
-@pytest.mark.parametrize("kind", [random_network, residual_network])
+@pytest.mark.parametrize(
+    "output, channels, place, count",
+    [
+        ((6, 5), 3, Place((6, 5), 3), 1),
+        ((6, 5), 3, Place((9, 5), 3, (2, 0)), 1),
+        ((6, 5), 3, Place((6, 9), 3, (0, 4)), 1),
+        ((3, 5), 3, Place((6, 5), 3, (1, 0), (2, 1)), 1),
+        ((6, 5), 3, Place((6, 5), 8, channel=5), 1),
+        ((6, 5), 3, Place((6, 10), 3, (0, 1), (1, 2)), 1),
+        ((6, 5), 3, Place((6, 9), 8, (0, 2), channel=1), 4),
+        ((3, 5), 3, Place((6, 10), 3, (1, 1), (2, 2)), 3),
+    ],
+)
+def test_results_go_where_they_belong_in_few_strips(output, channels, place, count):
+    layer = replace(passing("a", "copy", "x", "y", output, channels), place=place)
+    rows = (0, 3) if output[0] == 3 else (1, 4)
+    strips = strips_of(layer, rows)
+    assert len(strips) == count
+    image = np.arange(np.prod(place.size) * place.channels).reshape(*place.size, place.channels)
+    (y, x), (down, across) = place.origin, place.step
+    wanted = image[y::down, x::across, place.channel :][sum(rows[:1]) : sum(rows), : output[1], :channels]
+    found = {}
+    for one in strips:
+        for number in range(one.count):
+            for byte in range(one.bytes):
+                found[one.start + number * one.bytes + byte] = one.first + number * one.step + byte
+    assert [found[byte] for byte in range(len(found))] == wanted.reshape(-1).tolist()
+    assert max(found.values()) + 1 == max(one.stop for one in strips)
+
+
+def test_moves_meet_what_lies_between_their_strips():
+    scattered = Move("a", "x", 4, 6, 0, 0, (Strips(0, 4, 2, 3, 10),))
+    assert not scattered.meets(Move("b", "x", 0, 4, 0, 0))
+    assert scattered.meets(Move("b", "x", 8, 4, 0, 0))
+    assert Move("b", "x", 25, 4, 0, 0).meets(scattered)
+    assert not Move("b", "x", 26, 4, 0, 0).meets(scattered)
+    assert not Move("b", "y", 8, 4, 0, 0).meets(scattered)
+
+
 @pytest.mark.parametrize("scratchpad_bytes", [256, 512, 1024])
-@pytest.mark.parametrize("first", range(0, 60, 10), ids=lambda first: f"seeds{first}-{first + 9}")
+@pytest.mark.parametrize(
+    "kind, first",
+    [(kind, first) for kind in (random_network, residual_network) for first in range(0, 60, 10)]
+    + [(joined_network, first) for first in (0, 10)],
+    ids=lambda value: f"seeds{value}-{value + 9}" if isinstance(value, int) else value.__name__,
+)
 def test_programs_in_bands_equal_the_golden_model(kind, scratchpad_bytes, first):
     """Units take turns at random: a missing token would show."""
     compared = 0
     for seed in range(first, first + 10):
         graph = kind(seed)
-        config = BASE.replace(scratchpad_bytes=scratchpad_bytes, weight_tiles=96 if seed % 2 else 2048)
+        config = BASE.replace(
+            scratchpad_bytes=scratchpad_bytes << (kind is joined_network), weight_tiles=96 if seed % 2 else 2048
+        )
         try:
             program = compile_graph(graph, config)
         except UserError as error:

@@ -66,14 +66,15 @@ def test_groups_share_tables_and_parameters():
     assert not few.may_group(range(0, 2))
 
 
-def test_a_tensor_of_several_writers_stays_on_the_chip():
+def test_a_tensor_of_several_writers_does_not_pass_between_layers_of_a_group():
     build = Builder(np.random.default_rng(0))
     x = build.input((1, 8, 8, 4))
     y = build.pool(AveragePool2D, x, (3, 3), (2, 2), (1, 1, 1, 1), counts_padding=False, rounding="onnx")
-    flow = flow_of(build, y)
+    flow = flow_of(build, build.conv(y, 4, (1, 1)))
     assert len(flow.writers[y]) > 1
-    assert flow.may_spill(x)
-    assert not flow.may_spill(y)
+    assert flow.may_pass(x)
+    assert not flow.may_pass(y)
+    assert not flow.may_group(range(len(flow.layers) - 2, len(flow.layers)))
 
 
 def test_work_is_cycles_and_bytes():

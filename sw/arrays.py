@@ -68,7 +68,7 @@ def read_inputs(path: Path, slots: Sequence[Slot]) -> Samples:
     Raises
     ------
     UserError
-        If it is unreadable or damaged, or an input is missing, too many, or of another shape or type.
+        If it is unreadable or damaged, or an input is missing, too many, of another shape or type, or no number.
     """
     found = []
     for index, (slot, array) in enumerate(zip(slots, _read(path, slots), strict=True)):
@@ -78,6 +78,8 @@ def read_inputs(path: Path, slots: Sequence[Slot]) -> Samples:
         leading = array.ndim == len(slot.shape) + 1
         if array.shape[1:] != (slot.shape if leading else slot.shape[1:]) or not array.size:
             raise UserError(f"{where} must have the shape {slot.text} with at least 1 sample, not {array.shape}")
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise UserError(f"{where} must be numbers, and sample {_first_nan(array)} has NaN")
         native = array.astype(slot.dtype, copy=False).reshape(len(array), *slot.shape[1:])
         found.append((native, leading))
     counts = sorted({len(array) for array, _ in found})
@@ -85,6 +87,10 @@ def read_inputs(path: Path, slots: Sequence[Slot]) -> Samples:
         numbers = " and ".join(map(str, counts))
         raise UserError(f"{path}: all inputs must have the same number of samples, not {numbers}")
     return Samples([array for array, _ in found], any(leading for _, leading in found))
+
+
+def _first_nan(array: NDArray[Any]) -> int:
+    return int(np.argmax(np.isnan(array).reshape(len(array), -1).any(axis=1)))
 
 
 def _read(path: Path, slots: Sequence[Slot]) -> list[NDArray[Any]]:

@@ -62,16 +62,18 @@ def run(
     steps = Steps()
     with steps.step("Reading the model"):
         loaded = load_model(model)
+    # What is wrong with the files comes up before compiling, which may take a while.
+    slots = slots_of(loaded)
+    check_output(output, slots[1])
+    samples = read_inputs(input, slots[0])
     if on is Target.golden:
         graph, chosen = _graph(loaded, model), configuration(preset, config, settings)
-        slots, execute = slots_of(graph), partial(_golden, graph)
+        execute = partial(_golden, graph)
     else:
         with steps.step("Compiling the model"):
             network = network_of(loaded, preset, config, settings)
         chosen = network.config
-        slots, execute = slots_of(network), partial(_simulated if on is Target.rtl else _machine, network)
-    check_output(output, slots[1])
-    samples = read_inputs(input, slots[0])
+        execute = partial(_simulated if on is Target.rtl else _machine, network)
     outputs, took, rows = execute(samples.arrays, steps)
     write_outputs(output, outputs, samples.leading)
     if report is not None:

@@ -313,7 +313,8 @@ class Generator:
                 local=self.addresses[move.buffer] + strips.start,
                 bytes=strips.bytes,
                 rows=strips.count,
-                **({"step": strips.step, "local_step": strips.bytes} if strips.count > 1 else {}),
+                step=strips.step,
+                local_step=strips.bytes * (strips.count > 1),
             )
             memory.stores.append((strips.first, strips.stop, number))
             self.accesses[move.buffer].append(number)

@@ -14,7 +14,7 @@ from .node import label
 LARGEST_FILE = 1 << 29
 """Bytes of a model."""
 
-MOST_NODES = 50_000
+MOST_NODES = 10_000
 """Nodes of a graph."""
 
 LARGEST_TENSOR = 1 << 28

@@ -6,6 +6,7 @@ import onnx
 from numpy.typing import NDArray
 
 from ..errors import UserError
+from ..network import LARGEST_TENSOR
 from .values import Activation, Constant, DeviceValue, HostValue, Pending, QuantizedConstant, Value
 from .views import Shape, channels_last
 
@@ -193,10 +194,13 @@ def padding(
         spans = [(kernel[i] - 1) * dilation[i] + 1 for i in range(2)]
         top, bottom = same_padding(size[0], spans[0], stride[0], auto)
         left, right = same_padding(size[1], spans[1], stride[1], auto)
-        return top, left, bottom, right
-    pads = [0, 0, 0, 0] if auto == "VALID" else list(node.integers("pads", (0, 0, 0, 0)))
-    pads = [0, pads[0], 0, pads[1]] if len(pads) == 2 else pads
+        pads = [top, left, bottom, right]
+    else:
+        pads = [0, 0, 0, 0] if auto == "VALID" else list(node.integers("pads", (0, 0, 0, 0)))
+        pads = [0, pads[0], 0, pads[1]] if len(pads) == 2 else pads
     node.need(len(pads) == 4 and min(pads) >= 0, f"has pads {pads}, supported are four numbers of 0 or more")
+    padded = (size[0] + pads[0] + pads[2]) * (size[1] + pads[1] + pads[3])
+    node.demand(padded <= LARGEST_TENSOR, f"pads its input to {padded} pixels, supported are up to {LARGEST_TENSOR}")
     return pads[0], pads[1], pads[2], pads[3]
 
 

@@ -227,18 +227,36 @@ class Reader(Builder):
         return made
 
     def on_host(self, name: str) -> HostValue:
-        """A value of the model on the host, as ONNX has it."""
-        if name not in self.hosted:
-            value = self.values[name]
-            if isinstance(value, Pending):
-                maker = self.makers[name]
-                made = self.evaluate(maker, "makes real numbers that are not quantized")
-                value = made[list(maker.proto.output).index(name)]
-            elif isinstance(value, DeviceValue):
-                value = self.to_host(value, name)
-            assert isinstance(value, HostValue)
-            self.hosted[name] = value
+        """A value of the model on the host, as ONNX has it, after those that it is made of."""
+        waiting = [name]
+        while waiting:
+            one = waiting[-1]
+            value = self.values[one]
+            missing = []
+            if one not in self.hosted and isinstance(value, Pending):
+                sources = (source for source in self.makers[one].proto.input if source)
+                missing = [source for source in sources if self._pending(source)]
+            if missing:
+                waiting += missing
+                continue
+            waiting.pop()
+            if one not in self.hosted:
+                self.hosted[one] = self._hosted(one, value)
         return self.hosted[name]
+
+    def _pending(self, name: str) -> bool:
+        return name not in self.hosted and isinstance(self.values[name], Pending)
+
+    def _hosted(self, name: str, value: Value) -> HostValue:
+        """A value whose sources are on the host."""
+        if isinstance(value, Pending):
+            maker = self.makers[name]
+            made = self.evaluate(maker, "makes real numbers that are not quantized")
+            value = made[list(maker.proto.output).index(name)]
+        elif isinstance(value, DeviceValue):
+            value = self.to_host(value, name)
+        assert isinstance(value, HostValue)
+        return value
 
     def finish(self) -> Graph:
         """The graph, after its outputs have been brought to the host."""

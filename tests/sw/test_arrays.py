@@ -55,9 +55,11 @@ def test_one_input_may_be_an_npy_of_either_byte_order(tmp_path):
         ({"in_0": floats(5, 2, 2, 3)}, "in_0 (the model's 'image') must have the shape (samples, 2, 3) with at least 1 "
          "sample, not (5, 2, 2, 3)"),
         ({"in_0": floats(5, 2, 3).astype(float)}, "in_0 (the model's 'image') must be float32, not float64"),
+        ({"in_0": np.where(np.arange(5) == 3, np.nan, floats(3, 2, 5)).T.reshape(5, 2, 3).astype(np.float32)},
+         "in_0 (the model's 'image') must be numbers, and sample 3 has NaN"),
         ({"in_0": np.array(["a", "b"])}, "in_0 (the model's 'image') must be float32, not <U1"),
     ],
-    ids=["name", "none", "count", "shape", "empty", "scalar", "axes", "type", "text"],
+    ids=["name", "none", "count", "shape", "empty", "scalar", "axes", "type", "nan", "text"],
 )  # fmt: skip
 def test_inputs_that_do_not_suit_the_model(tmp_path, arrays, sentence):
     np.savez(tmp_path / "in.npz", **arrays)

@@ -127,3 +127,11 @@ def test_indices_of_maxima_are_refused():
     m.output(m.nodes[-1].output[1], 7)
     with pytest.raises(UserError, match=r"MaxPool 'maxpool_8' has an output of indices, which is not supported"):
         read_onnx(m.make())
+
+
+def test_padding_has_an_end():
+    m = Model()
+    x = m.pair(m.input((1, 2, 4, 4)))
+    m.output(m.pair(m.node("MaxPool", [x], kernel_shape=[10**6, 10**6], pads=[500_000] * 4)))
+    with pytest.raises(UserError, match="pads its input to 1000008000016 pixels, supported are"):
+        read_onnx(m.make())

@@ -1,5 +1,6 @@
 """Reading whole models, and files that are none."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -243,3 +244,22 @@ def test_a_damaged_model_is_refused_in_a_sentence_or_read(seed):
         assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
     else:
         assert isinstance(graph, Graph)
+
+
+def test_a_long_chain_on_the_host_takes_no_deep_stack():
+    """Every node waits for the one before it until something asks for the last one."""
+    m = Model(3)
+    value = m.pair(m.input((1, 4)))
+    for _ in range(120):
+        value = m.node("Relu", [value])
+    m.output(value)
+    model, limit = m.make(), sys.getrecursionlimit()
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    sys.setrecursionlimit(depth + 150)
+    try:
+        graph = read_onnx(model)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert sum(isinstance(one, OnnxNode) for one in graph.operators) == 120

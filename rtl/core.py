@@ -35,7 +35,7 @@ def trace_layout() -> data.StructLayout:
 
 
 def bus_ports(config: Config) -> dict[str, Member]:
-    """The ports that a bus adapter connects to."""
+    """The ports that a bus adapter, or a board, connects to."""
     return {
         **{name: member.flip() for name, member in fence_ports(config).items()},
         "read": Out(bus.memory_read(config)),
@@ -44,6 +44,8 @@ def bus_ports(config: Config) -> dict[str, Member]:
         "abandon": Out(1),
         "disconnect": Out(1),
         "outstanding": In(1),
+        "busy": Out(1),
+        "failed": Out(1),
     }
 
 
@@ -67,8 +69,7 @@ class Core(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         trace = Out(data.ArrayLayout(trace_layout(), len(Unit)))
-        lamps = {"interrupt": Out(1), "busy": Out(1), "failed": Out(1)}
-        super().__init__({**bus_ports(config), **lamps, "trace": trace})
+        super().__init__({**bus_ports(config), "interrupt": Out(1), "trace": trace})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -93,40 +93,30 @@ class Memory1R1W(wiring.Component):
 
 
 class Memory1RW(wiring.Component):
-    """A synchronous memory with one port: in a cycle it reads a word or writes bytes of one.
+    """A synchronous memory with one port, that reads a word or writes in a cycle.
 
-    The word at `address` appears on `read_data` `LATENCY` cycles after a cycle with `read`, and stays there until the
-    next cycle with `read` or a bit of `write`. What a cycle with both does is undefined, and so is a word that was
-    never written.
-
-    A platform with a method `memory_1rw(memory)` builds its device's own primitive, as with Memory1R1W, which is used
-    without one, or when the method returns None.
+    As Memory1R1W, with one address for both: `read_data` stays until the next cycle with an enable, and what a cycle
+    with both enables does is undefined. A platform's method is `memory_1rw(memory)`; it may return None.
 
     Attributes
     ----------
-    address, read, read_data
-    write
-        One bit per byte of `write_data`.
-
-    Raises
-    ------
-    ValueError
-        As Memory1R1W does.
+    address, write_data, write_enable, read_enable, read_data
     """
 
     LATENCY = Memory1R1W.LATENCY
 
-    def __init__(self, width: int, depth: int):
-        _check(width, depth, 8)
+    def __init__(self, width: int, depth: int, granularity: int | None = None):
+        _check(width, depth, granularity)
         self.width = width
         self.depth = depth
+        self.granularity = granularity or width
         super().__init__(
             {
                 "address": In(_address_bits(depth)),
-                "read": In(1),
-                "read_data": Out(width),
-                "write": In(width // 8),
                 "write_data": In(width),
+                "write_enable": In(width // self.granularity),
+                "read_enable": In(1),
+                "read_data": Out(width),
             }
         )
 
@@ -136,13 +126,13 @@ class Memory1RW(wiring.Component):
             if primitive is not None:
                 return primitive
         m = Module()
-        m.submodules.memory = memory = Memory1R1W(self.width, self.depth, 8)
+        m.submodules.memory = memory = Memory1R1W(self.width, self.depth, self.granularity)
         m.d.comb += [
-            memory.read.address.eq(self.address),
-            memory.read.enable.eq(self.read),
-            self.read_data.eq(memory.read.data),
             memory.write.address.eq(self.address),
-            memory.write.enable.eq(self.write),
             memory.write.data.eq(self.write_data),
+            memory.write.enable.eq(self.write_enable),
+            memory.read.address.eq(self.address),
+            memory.read.enable.eq(self.read_enable),
+            self.read_data.eq(memory.read.data),
         ]
         return m

@@ -40,8 +40,7 @@ class Npu(Component):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        lamps = {"busy": Out(1), "failed": Out(1)}
-        ports = axi4_ports(config) | axi_lite_ports() if config.axi else memory_ports(config) | lamps
+        ports = axi4_ports(config) | axi_lite_ports() if config.axi else memory_ports(config)
         super().__init__({**ports, "interrupt": Out(1), **trace_ports()})
 
     def elaborate(self, platform: object) -> Module:

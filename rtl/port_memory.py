@@ -1,6 +1,6 @@
 """On-chip memory behind the memory port, for boards without a memory of their own."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import Component, In
 from amaranth.utils import exact_log2
 
@@ -20,7 +20,8 @@ class PortMemory(Component):
     """`memory_bytes` bytes (a power of two) in a memory with one port. Addresses wrap.
 
     In a cycle the host's access goes first, then a write, then a read. The host waits while a word that was read waits
-    for its taker, since the memory itself keeps that word.
+    for its taker, since the memory itself keeps that word. On a memory narrower than its words it makes several
+    accesses.
 
     Members
     -------
@@ -55,38 +56,30 @@ class PortMemory(Component):
         m = Module()
         config = self.config
         depth = self.memory_bytes // config.memory_bytes
-        m.submodules.memory = memory = Memory1RW(config.memory_width, depth)
+        m.submodules.memory = memory = Memory1RW(config.memory_width, depth, 8)
         first, last = exact_log2(config.memory_bytes), exact_log2(self.memory_bytes)
-        host = self.host
 
         read, read_line, read_left = self.read, Signal(range(depth)), Signal(bus.WORDS_BITS)
         write, write_line, write_left = self.write, Signal(range(depth)), Signal(bus.WORDS_BITS)
         hosts, writes, reads = Signal(), Signal(), Signal()
         m.d.comb += [
-            host.ready.eq(~read.data.valid | read.data.ready),
-            hosts.eq(host.valid & host.ready),
+            hosts.eq(self.host.valid & (~read.data.valid | read.data.ready)),
             write.data.ready.eq((write_left != 0) & ~hosts),
             writes.eq(write.data.valid & write.data.ready),
             reads.eq((read_left != 0) & ~hosts & ~writes & (~read.data.valid | read.data.ready)),
         ]
-
-        lanes = config.memory_bytes // WORD_BYTES
-        lane = host.address[: exact_log2(lanes)]
-        lane_read = Signal.like(lane)
         with m.If(hosts):
-            m.d.sync += lane_read.eq(lane)
-            m.d.comb += [
-                memory.address.eq(host.address[exact_log2(lanes) :]),
-                memory.read.eq(~host.write),
-                memory.write.eq(Cat((host.write & (lane == index)).replicate(WORD_BYTES) for index in range(lanes))),
-            ]
+            m.d.comb += memory.read_enable.eq(~self.host.write)
         with m.Elif(writes):
-            m.d.comb += [memory.address.eq(write_line), memory.write.eq(write.data.payload.strobe)]
+            m.d.comb += [memory.address.eq(write_line), memory.write_enable.eq(write.data.payload.strobe)]
         with m.Else():
-            m.d.comb += [memory.address.eq(read_line), memory.read.eq(reads)]
+            m.d.comb += [memory.address.eq(read_line), memory.read_enable.eq(reads)]
+        m.d.comb += memory.write_data.eq(write.data.payload.data)
+        if config.memory_bytes < WORD_BYTES:
+            self._narrow(m, memory, hosts)
+        else:
+            self._wide(m, memory, hosts)
         m.d.comb += [
-            memory.write_data.eq(Mux(hosts, host.write_data.replicate(lanes), write.data.payload.data)),
-            host.read_data.eq(memory.read_data.word_select(lane_read, 32) if lanes > 1 else memory.read_data),
             read.data.payload.data.eq(memory.read_data),
             read.request.ready.eq(read_left == 0),
             write.request.ready.eq((write_left == 0) & ~write.response.valid),
@@ -122,3 +115,42 @@ class PortMemory(Component):
         with m.If(self.abandon):
             m.d.sync += [read_left.eq(0), write_left.eq(0), read.data.valid.eq(0), write.response.valid.eq(0)]
         return m
+
+    def _wide(self, m: Module, memory: Memory1RW, now: Value) -> None:
+        """The host's access to one of the words side by side in the memory's."""
+        host = self.host
+        lanes = self.config.memory_bytes // WORD_BYTES
+        lane = host.address[: exact_log2(lanes)]
+        lane_read = Signal.like(lane)
+        m.d.comb += [
+            host.ready.eq(now),
+            host.read_data.eq(memory.read_data.word_select(lane_read, 32) if lanes > 1 else memory.read_data),
+        ]
+        with m.If(now):
+            m.d.sync += lane_read.eq(lane)
+            m.d.comb += [
+                memory.address.eq(host.address[exact_log2(lanes) :]),
+                memory.write_enable.eq(
+                    Cat((host.write & (lane == index)).replicate(WORD_BYTES) for index in range(lanes))
+                ),
+                memory.write_data.eq(host.write_data.replicate(lanes)),
+            ]
+
+    def _narrow(self, m: Module, memory: Memory1RW, now: Value) -> None:
+        """The host's access in parts, the lowest first; what was read is collected."""
+        host, width = self.host, self.config.memory_width
+        parts = 32 // width
+        part = Signal(range(parts))
+        arrived = Signal()
+        read = Signal(32 - width)
+        m.d.comb += [host.ready.eq(now & (part == parts - 1)), host.read_data.eq(Cat(read, memory.read_data))]
+        m.d.sync += arrived.eq(now & ~host.ready)
+        with m.If(arrived):
+            m.d.sync += read.eq(Cat(read, memory.read_data)[width:])
+        with m.If(now):
+            m.d.sync += part.eq(part + 1)
+            m.d.comb += [
+                memory.address.eq(Cat(part, host.address)),
+                memory.write_enable.eq(host.write.replicate(self.config.memory_bytes)),
+                memory.write_data.eq(host.write_data.word_select(part, width)),
+            ]

@@ -79,7 +79,7 @@ def test_impossible_memories_are_refused(arguments, message):
 
 
 def test_one_port_reads_or_writes_bytes():
-    dut = Memory1RW(32, 8)
+    dut = Memory1RW(32, 8, 8)
     random = np.random.default_rng(0)
     model = np.zeros((8, 4), np.uint8)
 
@@ -90,8 +90,8 @@ def test_one_port_reads_or_writes_bytes():
             enable = 0 if read else 15 if index <= 8 else int(random.integers(16))
             value = random.integers(0, 256, 4, np.uint8)
             ctx.set(dut.address, index % 8 if index <= 8 else address)
-            ctx.set(dut.read, read)
-            ctx.set(dut.write, enable)
+            ctx.set(dut.read_enable, read)
+            ctx.set(dut.write_enable, enable)
             ctx.set(dut.write_data, int.from_bytes(value.tobytes(), "little"))
             row = model[index % 8 if index <= 8 else address]
             for byte in range(4):

@@ -93,9 +93,7 @@ def load_config(preset: str | None = None, file: str | Path | None = None, setti
                 raise ValueError(f"{place}: preset is {named!r}, but {preset!r} was asked for")
         for name in changes:
             _check_name(name, f"{_place(file, name)}: ")
-    overrides = dict(_setting(text) for text in settings)
-    for name in overrides:
-        _check_name(name)
+    overrides = _overrides(settings)
     try:
         return base.replace(**changes | overrides)
     except ValueError as error:
@@ -103,6 +101,24 @@ def load_config(preset: str | None = None, file: str | Path | None = None, setti
         if file is None or name not in changes or name in overrides:
             raise
         raise ValueError(f"{_place(file, name)}: {error}") from None
+
+
+def changed(config: Config, settings: Iterable[str]) -> Config:
+    """A configuration with settings as load_config takes them.
+
+    Raises
+    ------
+    ValueError
+        As load_config does.
+    """
+    return config.replace(**_overrides(settings))
+
+
+def _overrides(settings: Iterable[str]) -> dict[str, Any]:
+    found = dict(_setting(text) for text in settings)
+    for name in found:
+        _check_name(name)
+    return found
 
 
 def _preset(name: object, where: str = "") -> Config:

@@ -22,6 +22,10 @@ COMMANDS = (
     "run",
     "demo",
     "bench",
+    "boards",
+    "build",
+    "program",
+    "emulate",
 )
 
 USER_ERROR = 2

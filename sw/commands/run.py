@@ -1,6 +1,5 @@
 """`weft run`."""
 
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .options import ConfigFile, Preset, Settings
-from .shared import build_simulation, configuration, network_of, simulate
+from .shared import build_simulation, check_place, configuration, connected, network_for, network_of, simulate
 
 if TYPE_CHECKING:
     from ..driver import Result
     from ..graph import Graph
     from ..network import Network
     from ..report import Row
+    from ..serial.transport import SerialTransport
     from ..transport import RunReport
     from .progress import Steps
 
@@ -24,12 +24,8 @@ Arrays = list[Any]
 Outcome = tuple[Arrays, "RunReport", "list[Row]"]
 
 
-class Target(StrEnum):
-    """What executes the model."""
-
-    rtl = "rtl"
-    machine = "machine"
-    golden = "golden"
+TARGETS = ("rtl", "machine", "golden")
+"""What executes the model, besides boards, which go by their serial ports."""
 
 
 def run(
@@ -41,22 +37,30 @@ def run(
     ],
     output: Annotated[Path, typer.Option("--output", metavar="OUT.npz", help="Gets out_0, out_1, ...; or an .npy.")],
     on: Annotated[
-        Target, typer.Option("--on", help="The simulated RTL, the functional machine, or the golden operators.")
-    ] = Target.rtl,
+        str,
+        typer.Option(
+            "--on",
+            metavar="rtl|machine|golden|PORT",
+            help="The simulated RTL, the functional machine, the golden operators, or the board at a serial port.",
+        ),
+    ] = "rtl",
     report: Annotated[
         Path | None, typer.Option("--report", metavar="R.json", help="Gets cycles, utilization and stalls per layer.")
     ] = None,
     preset: Preset = None,
     config: ConfigFile = None,
     settings: Settings = None,
+    baud: Annotated[int, typer.Option("--baud", help="Bits per second of a board's serial line.")] = 1_000_000,
 ) -> None:
-    """Run a quantized model on an NPU (without a configuration: small)."""
+    """Run a quantized model on an NPU (without a configuration: small, or what the board was built for)."""
     from ..arrays import check_output, read_inputs, slots_of, write_outputs
     from ..files import check_target
     from ..loading import load_model
+    from ..network import Network
     from ..report import table, to_json, write_report
     from .progress import Steps, standard_output
 
+    check_place(on)
     if report is not None:
         check_target(report)
     steps = Steps()
@@ -66,18 +70,31 @@ def run(
     slots = slots_of(loaded)
     check_output(output, slots[1])
     samples = read_inputs(input, slots[0])
-    if on is Target.golden:
+    if on == "golden":
         graph, chosen = _graph(loaded, model), configuration(preset, config, settings)
         execute = partial(_golden, graph)
     else:
+        board = None
+        if on not in TARGETS:
+            asked = None
+            if preset is not None or config is not None or settings:
+                asked = configuration(preset, config, settings).replace(axi=False)
+            board = connected(on, baud, loaded.config if isinstance(loaded, Network) else asked)
         with steps.step("Compiling the model"):
-            network = network_of(loaded, preset, config, settings)
+            if board is None:
+                network = network_of(loaded, preset, config, settings)
+            else:
+                assert board.config is not None
+                network = network_for(loaded, board.config)
         chosen = network.config
-        execute = partial(_simulated if on is Target.rtl else _machine, network)
+        if board is not None:
+            execute = partial(_on_board, network, board)
+        else:
+            execute = partial(_simulated if on == "rtl" else _machine, network)
     outputs, took, rows = execute(samples.arrays, steps)
     write_outputs(output, outputs, samples.leading)
     if report is not None:
-        about = {"model": model.name, "on": on.value, "samples": len(samples)}
+        about = {"model": model.name, "on": on, "samples": len(samples)}
         write_report(report, to_json(rows, took, chosen, about))
     if took.cycles is not None:
         standard_output().print(table(rows, took, chosen))
@@ -109,6 +126,13 @@ def _machine(network: "Network", inputs: Arrays, steps: "Steps") -> Outcome:
 
     with steps.step("Running on the functional machine") as advance:
         return _outcome(network, Device(MachineTransport(network.config), chunk=16).run(network, inputs, advance))
+
+
+def _on_board(network: "Network", transport: "SerialTransport", inputs: Arrays, steps: "Steps") -> Outcome:
+    from ..driver import Device
+
+    with steps.step(f"Running on {transport.link.name}") as advance:
+        return _outcome(network, Device(transport, chunk=16).run(network, inputs, advance))
 
 
 def _simulated(network: "Network", inputs: Arrays, steps: "Steps") -> Outcome:

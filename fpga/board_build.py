@@ -1,0 +1,49 @@
+"""A board's bitstream."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from importlib import import_module
+
+from weft.rtl.config import Config
+from weft.rtl.link_protocol import DEFAULT_BAUD
+
+from .board_top import TOP, BoardTop
+from .boards import Board
+from .device import Family
+from .flow import Build, Design, best, design
+from .pll import MHZ
+from .report import Report
+
+TECHNOLOGIES: dict[Family, tuple[str, str]] = {}
+"""Module and class of each family's primitives; a family without builds the portable forms."""
+
+
+def adapted(board: Board, config: Config | None = None, clock_hz: int | None = None) -> Board:
+    """The board with another NPU, which is taken without AXI, or another clock."""
+    config = board.config if config is None else config.replace(axi=False)
+    return replace(board, config=config, clock_hz=clock_hz or board.clock_hz)
+
+
+def technology_of(board: Board) -> object:
+    """The primitives of the board's device, a new object for each design; None for the portable forms."""
+    if board.device.family not in TECHNOLOGIES:
+        return None
+    module, name = TECHNOLOGIES[board.device.family]
+    return getattr(import_module(f"weft.fpga.{module}"), name)()
+
+
+def board_design(board: Board, baud: int = DEFAULT_BAUD) -> Design:
+    """What is built for a board."""
+    top = BoardTop(board, baud)
+    return design(top, TOP, config=board.config, technology=technology_of(board), constraints=top.constraints)
+
+
+def build_board(board: Board, seeds: Iterable[int] = (1,), baud: int = DEFAULT_BAUD) -> tuple[Build, list[Report]]:
+    """The bitstream with the most margin, and what each seed achieved.
+
+    Raises
+    ------
+    UserError
+        As flow.build does.
+    """
+    return best(board_design(board, baud), board.device, frequency=board.clock_hz / MHZ, seeds=seeds)

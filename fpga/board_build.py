@@ -7,14 +7,14 @@ from importlib import import_module
 from weft.rtl.config import Config
 from weft.rtl.link_protocol import DEFAULT_BAUD
 
-from .board_top import TOP, BoardTop
+from .board_top import TOP, BoardTop, check_board
 from .boards import Board
 from .device import Family
 from .flow import Build, Design, best, design
 from .pll import MHZ
 from .report import Report
 
-TECHNOLOGIES: dict[Family, tuple[str, str]] = {}
+TECHNOLOGIES: dict[Family, tuple[str, str]] = {"gowin": ("gowin", "Gowin")}
 """Module and class of each family's primitives; a family without builds the portable forms."""
 
 
@@ -33,7 +33,14 @@ def technology_of(board: Board) -> object:
 
 
 def board_design(board: Board, baud: int = DEFAULT_BAUD) -> Design:
-    """What is built for a board."""
+    """What is built for a board.
+
+    Raises
+    ------
+    UserError, ValueError
+        As check_board does.
+    """
+    check_board(board, baud)
     top = BoardTop(board, baud)
     return design(top, TOP, config=board.config, technology=technology_of(board), constraints=top.constraints)
 

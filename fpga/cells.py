@@ -10,10 +10,10 @@ from .device import Family
 from .pll import SIMULATED
 from .tools import find
 
-FILES: dict[Family, tuple[str, ...]] = {"ice40": ("ice40/cells_sim.v",), "ecp5": ("ecp5/cells_sim.v",)}
+FILES: dict[Family, tuple[str, ...]] = {"ice40": ("ice40/cells_sim.v",)}
 """In Yosys' folder of shared files."""
 
-OWN: dict[Family, str] = {"ecp5": "ecp5_cells"}
+OWN: dict[Family, str] = {}
 """Modules with a function `cell_models` for cells that Yosys has no models of."""
 
 _INCLUDE = re.compile(r'^\s*`include\s+"([^"]+)"\s*$', re.MULTILINE)

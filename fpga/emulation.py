@@ -1,7 +1,6 @@
 """A board in simulation: its RTL, or the netlist that synthesis made of it, behind a line."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 from weft.rtl.link_protocol import DEFAULT_BAUD
 from weft.rtl.serial_top import divisor_of
@@ -10,10 +9,11 @@ from weft.sim.library import compile_library
 from weft.sim.serial_board import HARNESS, SerialBoard, board_library
 
 from .board_build import board_design
-from .board_top import BoardTop
+from .board_top import board_pins
 from .boards import Board
 from .cells import cell_models
-from .flow import synthesize
+from .flow import NETLIST_VERILOG, synthesize
+from .pins import Pin
 
 
 def rtl_board(board: Board, baud: int = DEFAULT_BAUD) -> SerialBoard:
@@ -25,20 +25,19 @@ def rtl_board(board: Board, baud: int = DEFAULT_BAUD) -> SerialBoard:
 def netlist_board(board: Board, baud: int = DEFAULT_BAUD) -> SerialBoard:
     """The netlist after synthesis, compiled with models of the device's cells: what place and route is given."""
     design = board_design(board, baud)
-    netlist = Path(synthesize(design, board.device) / "netlist.v").read_text(encoding="utf-8")
-    top = BoardTop(board, baud)
-    parts = (cell_models(board.device.family), netlist, adapter(top, design.top))
+    netlist = (synthesize(design, board.device) / NETLIST_VERILOG).read_text(encoding="utf-8")
+    parts = (cell_models(board.device.family), netlist, adapter(board_pins(board), design.top))
     library = compile_library("\n".join(parts), HARNESS)
     return SerialBoard(library, divisor_of(board.clock_hz, baud))
 
 
-def adapter(top: Any, name: str) -> str:
+def adapter(pins: Mapping[str, Pin], name: str) -> str:
     """Verilog of the module that the harness drives, around a board's top."""
     busy = "1'b0"
     ports = [".clock(clk)", ".receive(receive_q)", ".transmit(transmit)"]
-    if "busy" in top.pins:
+    if "busy" in pins:
         ports.append(".busy(lamp)")
-        busy = "~lamp" if top.pins["busy"].inverted else "lamp"
+        busy = "~lamp" if pins["busy"].inverted else "lamp"
     return "\n".join(
         [
             f"module {SIMULATION}(input clk, input rst, input receive, output transmit, output busy);",

@@ -108,8 +108,8 @@ endmodule
 """For netlists in simulation, where cycles count and not time: the clock goes straight through."""
 
 
-def multiplied(m: Module, family: Family, clock: Value, source_hz: int, target_hz: int) -> Value:
-    """`clock` itself, or that of a PLL made of it.
+def parameters(family: Family, source_hz: int, target_hz: int) -> Parameters | None:
+    """Of the family's PLL; None where the frequency is already right.
 
     Raises
     ------
@@ -117,11 +117,24 @@ def multiplied(m: Module, family: Family, clock: Value, source_hz: int, target_h
         If the family's PLL, or the one known here, cannot make this frequency.
     """
     if source_hz == target_hz:
-        return clock
-    make = PLLS.get(family)
-    numbers = make[0](source_hz, target_hz) if make else None
-    if make is None or numbers is None:
+        return None
+    numbers = PLLS[family][0](source_hz, target_hz) if family in PLLS else None
+    if numbers is None:
         raise UserError(f"the board's clock of {source_hz / MHZ:g} MHz cannot be made one of {target_hz / MHZ:g} MHz")
+    return numbers
+
+
+def multiplied(m: Module, family: Family, clock: Value, source_hz: int, target_hz: int) -> Value:
+    """`clock` itself, or that of a PLL made of it.
+
+    Raises
+    ------
+    UserError
+        As `parameters` does.
+    """
+    numbers = parameters(family, source_hz, target_hz)
+    if numbers is None:
+        return clock
     output = Signal(name="pll_clock")
-    make[1](m, clock, output, numbers)
+    PLLS[family][1](m, clock, output, numbers)
     return output

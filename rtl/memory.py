@@ -73,11 +73,11 @@ class Memory1R1W(wiring.Component):
             return platform.memory_1r1w(self)
         return self.portable()
 
-    def portable(self) -> Module:
-        """The form that synthesis tools infer block RAM from."""
+    def portable(self, **attributes: int | str) -> Module:
+        """The form that synthesis tools infer block RAM from, with further attributes for them."""
         m = Module()
         # The attribute spares the logic that would make a collision of read and write return the old word.
-        memory = Memory(shape=self.width, depth=max(self.depth, 2), init=[], attrs={"no_rw_check": 1})
+        memory = Memory(shape=self.width, depth=max(self.depth, 2), init=[], attrs={"no_rw_check": 1, **attributes})
         m.submodules.memory = memory
         write = memory.write_port(granularity=self.granularity)
         read = memory.read_port()

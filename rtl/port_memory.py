@@ -16,6 +16,23 @@ def word_address_bits(memory_bytes: int) -> int:
     return exact_log2(memory_bytes // WORD_BYTES)
 
 
+def check_memory(config: Config, memory_bytes: int) -> None:
+    """See that a board can have so much memory.
+
+    Raises
+    ------
+    ValueError
+        If it is no power of two, too small for the memory port, or too large for its addresses.
+    """
+    if memory_bytes < 4 * config.memory_bytes or memory_bytes & (memory_bytes - 1):
+        least = 4 * config.memory_bytes
+        raise ValueError(f"a board's memory must be a power of two from {least} bytes on, not {memory_bytes!r}")
+    if memory_bytes > 1 << config.address_width:
+        raise ValueError(
+            f"a board's memory of {memory_bytes} bytes needs more than address_width ({config.address_width}) bits"
+        )
+
+
 class PortMemory(Component):
     """`memory_bytes` bytes (a power of two) in a memory with one port. Addresses wrap.
 
@@ -34,13 +51,7 @@ class PortMemory(Component):
     """Cycles from a request to its first word."""
 
     def __init__(self, config: Config, memory_bytes: int) -> None:
-        if memory_bytes < 4 * config.memory_bytes or memory_bytes & (memory_bytes - 1):
-            least = 4 * config.memory_bytes
-            raise ValueError(f"a board's memory must be a power of two from {least} bytes on, not {memory_bytes!r}")
-        if memory_bytes > 1 << config.address_width:
-            raise ValueError(
-                f"a board's memory of {memory_bytes} bytes needs more than address_width ({config.address_width}) bits"
-            )
+        check_memory(config, memory_bytes)
         self.config = config
         self.memory_bytes = memory_bytes
         super().__init__(

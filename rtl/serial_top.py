@@ -8,7 +8,7 @@ from .config import Config
 from .link import Link
 from .link_protocol import DEFAULT_BAUD, DIVISOR_BITS, MIN_DIVISOR, OWN_REGISTERS, LinkRegister
 from .npu import Npu
-from .port_memory import PortMemory, word_address_bits
+from .port_memory import PortMemory, check_memory, word_address_bits
 
 
 class SerialTop(Component):
@@ -29,6 +29,7 @@ class SerialTop(Component):
     def __init__(self, config: Config, memory_bytes: int, clock_hz: int, baud: int = DEFAULT_BAUD) -> None:
         if config.axi:
             raise ValueError("a board with a serial link takes a configuration with axi = false")
+        check_memory(config, memory_bytes)
         self.config = config
         self.memory_bytes = memory_bytes
         self.clock_hz = clock_hz

@@ -239,12 +239,14 @@ class _Layout:
 
     @staticmethod
     def plan(program: Program, image: bytes, run: int, memory_bytes: int, chunk: int) -> "_Layout":
-        first = _round_up(len(image), PAGE)
-        workspace_bytes = _round_up(program.workspace_bytes, PAGE)
+        # Where no burst can break and no fence stands, pages would only take room.
+        page = PAGE if program.config.axi or program.config.fences else WIDEST_WORD
+        first = _round_up(len(image), page)
+        workspace_bytes = _round_up(program.workspace_bytes, page)
         input_step, output_step = _step(program.input_bytes), _step(program.output_bytes)
-        room = memory_bytes - first - workspace_bytes - PAGE
+        room = memory_bytes - first - workspace_bytes - page
         count = max(1, min(chunk, room // (input_step + output_step)))
-        workspace = _round_up(first + count * input_step, PAGE)
+        workspace = _round_up(first + count * input_step, page)
         output = workspace + workspace_bytes
         return _Layout(image, run, workspace, first, output, input_step, output_step, count)
 

@@ -1,18 +1,13 @@
-"""The board that tests simulate: the smallest NPU that runs all of LeNet, with 64 KB of memory. One build for all."""
+"""The board that tests simulate: one of those that are known, with the smallest NPU that runs all of LeNet. One build
+for all."""
 
-from weft.rtl.config import Config
-from weft.rtl.link_protocol import DEFAULT_BAUD
-from weft.sim.serial_board import SerialBoard, board_library
+from weft.fpga.boards import BOARDS
+from weft.fpga.emulation import rtl_board
+from weft.sim.serial_board import SerialBoard
 
-CONFIG = Config(axi=False, axi_outstanding=1)
-MEMORY_BYTES = 1 << 16
-CLOCK_HZ = 12_000_000
-DIVISOR = CLOCK_HZ // DEFAULT_BAUD
-
-
-def library():
-    return board_library(CONFIG, MEMORY_BYTES, CLOCK_HZ, DEFAULT_BAUD)
+BOARD = BOARDS["tang-primer-20k"]
+CONFIG, MEMORY_BYTES, CLOCK_HZ = BOARD.config, BOARD.memory_bytes, BOARD.clock_hz
 
 
 def board() -> SerialBoard:
-    return SerialBoard(library(), DIVISOR)
+    return rtl_board(BOARD)

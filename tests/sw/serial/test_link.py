@@ -9,7 +9,7 @@ from weft.sw.serial.frames import stuffed
 from weft.sw.serial.link import LinkError, SerialLink
 from weft.sw.transport import DeviceError
 
-from tests.boards import board
+from tests.boards import MEMORY_BYTES, board
 from tests.rtl.link_host import answer, register, unstuffed
 from tests.sw.serial.lines import Faulty, Script
 
@@ -127,7 +127,7 @@ def campaign(frames, rate, seed):
     memory, base = {}, None
     wrong, given_up = [], 0
     for number in range(frames):
-        address, words = 4 * rng.randrange(0, 4096), rng.choice((1, 2, 8, 32))
+        address, words = 4 * rng.randrange(MEMORY_BYTES // 4 - 32), rng.choice((1, 2, 8, 32))
         places = range(address, address + 4 * words, 4)
         content = rng.randbytes(4 * words)
         kind = rng.choice(("write", "read", "set", "get"))

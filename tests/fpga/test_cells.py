@@ -1,0 +1,17 @@
+import pytest
+from weft.fpga.cells import FILES, cell_models, shared_folder
+from weft.sw.errors import UserError
+
+
+def test_models_that_come_with_yosys():
+    assert (shared_folder() / "ice40" / "cells_sim.v").is_file()
+    ice40 = cell_models("ice40")
+    for cell in ("SB_LUT4", "SB_CARRY", "SB_DFFESR", "SB_MAC16", "SB_SPRAM256KA", "SB_RAM40_4K", "SB_PLL40_PAD"):
+        assert f"module {cell} " in ice40.replace("(", " ")
+    assert not any("`include" in cell_models(family) for family in FILES)
+
+
+def test_a_family_without_models():
+    with pytest.raises(UserError) as caught:
+        cell_models("gowin")
+    assert str(caught.value) == "netlists of the family gowin cannot be simulated: there are no models of its cells"

@@ -1,7 +1,7 @@
 """`weft build`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,6 @@ from .shared import adapted_board
 
 if TYPE_CHECKING:
     from rich.table import Table
-    from weft.fpga.report import Report
 
 
 def build(
@@ -45,8 +44,8 @@ def build(
         print(file)
 
 
-def table(report: "Report") -> "Table":
-    """What place and route achieved."""
+def table(report: Any) -> "Table":
+    """What place and route achieved: a fpga.report.Report."""
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False)

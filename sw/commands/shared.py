@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from weft.fpga.boards import Board
     from weft.rtl.config import Config
 
     from ..driver import Model, Progress, Result
@@ -147,8 +146,8 @@ def adapted_board(
     file: Path | None,
     settings: Sequence[str] | None,
     clock_mhz: float | None = None,
-) -> "Board":
-    """A board with the chosen configuration, its own without one: settings alone change that.
+) -> Any:
+    """A fpga.boards.Board with the chosen configuration, its own without one: settings alone change that.
 
     Raises
     ------

@@ -26,6 +26,7 @@ COMMANDS = (
     "build",
     "program",
     "emulate",
+    "package",
 )
 
 USER_ERROR = 2

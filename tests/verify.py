@@ -21,9 +21,11 @@ from weft.sw.errors import UserError
 from weft.sw.files import replace_file
 
 from tests.formal import proofs
+from tests.link_campaign import link_faults
 
 CAMPAIGNS: dict[str, Campaign] = {
     "formal": proofs.campaign,
+    "link": link_faults,
 }
 """By name, the longest first: what is begun last should be short. "faults 1" and "faults 2" are two parts of one, and
 are both meant by the name "faults"."""

@@ -10,6 +10,17 @@ from typing import Any
 from weft.rtl.config import Config
 
 TINY = Config()
+NANO = TINY.replace(
+    scratchpad_bytes=2048,
+    accumulators=128,
+    parameter_channels=256,
+    memory_width=8,
+    address_width=17,
+    axi_width=32,
+    counters=False,
+    compact=True,
+    counter_bits=8,
+)
 SMALL = TINY.replace(
     rows=8,
     cols=8,
@@ -50,6 +61,7 @@ HUGE = LARGE.replace(
 )
 
 PRESETS: Mapping[str, Config] = {
+    "nano": NANO,
     "tiny": TINY,
     "small": SMALL,
     "medium": MEDIUM,

@@ -9,34 +9,61 @@ from .delay import delay_line
 from .memory import Memory1R1W
 
 
-def _entry_bits(config: Config) -> int:
-    return max(1, (config.accumulators - 1).bit_length())
+def _group_bits(config: Config) -> int:
+    return max(1, (config.cols // config.lanes - 1).bit_length())
+
+
+def slot_layout(config: Config) -> data.StructLayout:
+    """With `compact`: a read by the drain, in place of a row of sums, of one column of `entry` of `half`; and the place
+    of that sum in its window."""
+    return data.StructLayout(
+        {
+            "valid": 1,
+            "entry": unsigned(config.entry_bits),
+            "half": 1,
+            "column": unsigned(_group_bits(config)),
+            "first": 1,
+            "last": 1,
+            "inside": 1,
+        }
+    )
 
 
 def control_layout(config: Config) -> data.StructLayout:
     """What is done with a row of sums: added to `entry` of `half`, or put there (`overwrite`). `commit` marks the last
     row of a half. Without `valid` the others mean nothing."""
     return data.StructLayout(
-        {"valid": 1, "entry": unsigned(_entry_bits(config)), "overwrite": 1, "half": 1, "commit": 1}
+        {
+            "valid": 1,
+            "entry": unsigned(config.entry_bits),
+            "overwrite": 1,
+            "half": 1,
+            "commit": 1,
+            **({"slot": slot_layout(config)} if config.compact else {}),
+        }
     )
 
 
 def drain_read_layout(config: Config) -> data.StructLayout:
     """A read of the columns group * L to group * L + L - 1 of an entry."""
-    groups = config.cols // config.lanes
     return data.StructLayout(
         {
             "enable": 1,
             "half": 1,
-            "entry": unsigned(_entry_bits(config)),
-            "group": unsigned(max(1, (groups - 1).bit_length())),
+            "entry": unsigned(config.entry_bits),
+            "group": unsigned(_group_bits(config)),
         }
     )
 
 
+def control_lead(config: Config) -> int:
+    """Cycles by which the control of a row comes before its sums[0]."""
+    return Memory1R1W.LATENCY if config.compact else Accumulator.CONTROL_LEAD
+
+
 def commit_latency(config: Config) -> int:
     """Cycles from sums[0] of the row with `commit` to the pulse of `committed`: C - 1 of skew, and the write."""
-    return config.cols
+    return 1 if config.compact else config.cols
 
 
 class Accumulator(Component):
@@ -82,7 +109,7 @@ class Accumulator(Component):
         step = Signal(
             data.StructLayout(
                 {
-                    "entry": unsigned(_entry_bits(config)),
+                    "entry": unsigned(config.entry_bits),
                     "half": 1,
                     "overwrite": 1,
                     "newest": 1,  # the row one before went to the same entry

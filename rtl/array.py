@@ -14,6 +14,12 @@ def latency(config: Config) -> int:
     return config.rows - 1 + pe.LATENCY
 
 
+def column_skew(config: Config) -> int:
+    """Cycles from a column to its eastern neighbour; none with `compact`, where a row's activation goes to all of
+    its elements at once."""
+    return 0 if config.compact else pe.ACTIVATION_LATENCY
+
+
 class Array(wiring.Component):
     """Weight-stationary array: one matrix-vector product per cycle, no stall, no valid.
 
@@ -22,6 +28,8 @@ class Array(wiring.Component):
     The activations of one pixel enter together; row r is delayed by r cycles inside. `first` marks the first pixel of
     a pass. When it enters at cycle t, row r = bank * S + step takes its weight for column c, tile[r][c], from
     weights[bank][c] at cycle t + r + c; so passes may follow each other after S cycles (S = config.weight_steps).
+
+    With config.compact columns have no skew: + c is left out above and below.
 
     With config.depthwise there is a second way in, from the north. While `columns` is set, column c takes element c of
     `north` instead, delayed by c cycles inside; it moves down at half the speed of the partial sums, two registers
@@ -72,8 +80,9 @@ class Array(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         rows, cols = self.config.rows, self.config.cols
+        skew = column_skew(self.config)
         # Element (r, c) sees `first` r + c cycles late: one line of registers serves all elements on a diagonal.
-        first = delay_line(m, "first", self.first, rows + cols - 2, reset_less=True)
+        first = delay_line(m, "first", self.first, rows - 1 + skew * (cols - 1), reset_less=True)
         if self.config.depthwise:
             columns = delay_line(m, "columns", self.columns, rows + cols - 2, reset_less=True)
             north = [
@@ -89,16 +98,18 @@ class Array(wiring.Component):
                     west = activation
                     activation = Signal(signed(8), name=f"activation_in_{row}_{col}")
                     m.d.comb += activation.eq(Mux(columns[row + col], north[col], west))
-                activation, psums[col] = pe.processing_element(
+                east, psums[col] = pe.processing_element(
                     m,
                     platform,
                     f"{row}_{col}",
                     activation=activation,
-                    first=first[row + col],
+                    first=first[row + skew * col],
                     weight=weights[col],
                     psum=psums[col],
                     psum_width=width,
                 )
+                if skew:
+                    activation = east
                 if self.config.depthwise:
                     # The operand's register is the first of the two on the way down.
                     north[col] = Signal(signed(8), name=f"south_{row}_{col}", reset_less=True)

@@ -143,7 +143,7 @@ class Splitter(Component):
         index_bits = exact_log2(burst_words(config))
 
         beat = Signal(config.address_width - beat_bits)  # address in beats
-        left = Signal(bus.WORDS_BITS)  # beats after this one
+        left = Signal(bus.words_bits(config))  # beats after this one
         lane = Signal(lanes)
         last_lane = Signal(lanes)
         active = Signal()
@@ -176,7 +176,7 @@ class Splitter(Component):
             ]
         with m.If(self.request.valid & self.request.ready):
             new = self.request.payload
-            end = Signal(bus.WORDS_BITS + 1)
+            end = Signal(bus.words_bits(config) + 1)
             m.d.comb += end.eq(new.address[word_bits:beat_bits] + new.words - 1)
             m.d.sync += [
                 active.eq(1),

@@ -8,11 +8,14 @@ from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature
+from amaranth.utils import exact_log2
 
 from .config import Config
 
-WORDS_BITS = 23
-"""Bits of the word count of one memory request: the longest row, unaligned, on the narrowest port."""
+
+def words_bits(config: Config) -> int:
+    """Bits of the word count of one memory request: the longest row, unaligned, on this port."""
+    return config.local_bits - exact_log2(config.memory_bytes) + 1
 
 
 def requests_in_flight(config: Config) -> int:
@@ -25,7 +28,7 @@ def requests_in_flight(config: Config) -> int:
 
 def request_layout(config: Config) -> data.StructLayout:
     """A run of `words` (at least 1) words from byte address `address`."""
-    return data.StructLayout({"address": unsigned(config.address_width), "words": unsigned(WORDS_BITS)})
+    return data.StructLayout({"address": unsigned(config.address_width), "words": unsigned(words_bits(config))})
 
 
 def read_layout(config: Config) -> data.StructLayout:
@@ -133,4 +136,40 @@ class ReadArbiter(Component):
             memory.data.ready.eq(owners.r_rdy & Mux(owners.r_data, load.data.ready, fetch.data.ready)),
             owners.r_en.eq(memory.data.valid & memory.data.ready & memory.data.payload.last),
         ]
+        return m
+
+
+class CompactArbiter(Component):
+    """As ReadArbiter, but one request at a time is under way, and `fetch` goes first."""
+
+    LATENCY = 0
+
+    def __init__(self, config: Config) -> None:
+        port = memory_read(config)
+        super().__init__({"fetch": In(port), "load": In(port), "port": Out(port)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        fetch, load, memory = self.fetch, self.load, self.port
+        busy = Signal()  # a request is under way, or was offered and will not be withdrawn
+        owner = Signal()  # of it: 0 fetch, 1 load
+        taken = Signal()
+        choice = Signal()
+        m.d.comb += [
+            choice.eq(Mux(busy, owner, ~fetch.request.valid)),
+            memory.request.valid.eq(~taken & Mux(choice, load.request.valid, fetch.request.valid)),
+            memory.request.payload.eq(Mux(choice, load.request.payload, fetch.request.payload)),
+            fetch.request.ready.eq(memory.request.ready & ~taken & ~choice),
+            load.request.ready.eq(memory.request.ready & ~taken & choice),
+            fetch.data.payload.eq(memory.data.payload),
+            load.data.payload.eq(memory.data.payload),
+            fetch.data.valid.eq(memory.data.valid & ~owner),
+            load.data.valid.eq(memory.data.valid & owner),
+            memory.data.ready.eq(Mux(owner, load.data.ready, fetch.data.ready)),
+        ]
+        m.d.sync += owner.eq(choice)
+        with m.If(memory.request.valid):
+            m.d.sync += [busy.eq(1), taken.eq(memory.request.ready)]
+        with m.If(memory.data.valid & memory.data.ready & memory.data.payload.last):
+            m.d.sync += [busy.eq(0), taken.eq(0)]
         return m

@@ -10,6 +10,13 @@ PARAMETER_RECORD_BYTES = 16
 
 MAX_SIDE = 128
 
+TOKEN_BITS = 6
+COMPACT_TOKEN_BITS = 4
+"""Bits of a token counter: the program may be ahead by that many instructions of a unit."""
+
+LOCAL_BITS = 24
+"""Bits of a local address or of a pitch between local addresses in an instruction."""
+
 
 def power_of_two_at_least(value: int) -> int:
     """The smallest power of two that is not below `value` (at least 1)."""
@@ -49,7 +56,7 @@ class Config:
     tables: bool = False
     """Build the drain's look-up tables: elementwise sums and products, and any function of one int8."""
     memory_width: int = 32
-    """Bits of the memory port, a power of two from 32 to 512."""
+    """Bits of the memory port, a power of two from 8 to 512."""
     address_width: int = 32
     """Bits of an external byte address."""
     queue_depth: int = 2
@@ -73,6 +80,14 @@ class Config:
     """Build the checks of instructions; without them an instruction that is not legal has undefined results."""
     autopsy: bool = False
     """Build the watchdog, and the registers that show the inside of an NPU that has stopped."""
+    compact: bool = False
+    """Build the small forms of the units, for the smallest devices: each executes one instruction at a time, in the
+    registers in which it was put together; all columns of the array work in step; both halves of the accumulator share
+    a memory; the drain's requantizer has no multiplier and takes many cycles per value. `queue_depth` and `fetch_depth`
+    mean nothing then."""
+    counter_bits: int = 16
+    """Bits kept of the counts and sizes in instructions with `compact`, 6 to 16; half as many of strides and of the
+    sizes of kernels and windows."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -86,7 +101,7 @@ class Config:
             self._check(name, getattr(self, name) <= MAX_SIDE, f"at most {MAX_SIDE}")
         self._check("weight_rows", self.rows % self.weight_rows == 0, f"a divisor of rows ({self.rows})")
         self._check("lanes", self.cols % self.lanes == 0, f"a divisor of cols ({self.cols})")
-        self._check_power_of_two("memory_width", 32, 512)
+        self._check_power_of_two("memory_width", 8, 512)
         self._check("address_width", 16 <= self.address_width <= 32, "from 16 to 32")
         self._check_power_of_two("axi_width", self.memory_width, 1024)
         self._check("axi_burst", self.axi_burst <= 256, "from 1 to 256")
@@ -103,6 +118,11 @@ class Config:
         )
         self._check("queue_depth", self.queue_depth <= 64, "from 1 to 64")
         self._check("fetch_depth", self.fetch_depth <= 64, "from 1 to 64")
+        self._check("counter_bits", 6 <= self.counter_bits <= 16, "from 6 to 16")
+        if self.compact:
+            self._check("lanes", self.lanes == 1, "1 with compact")
+            for name in ("depthwise", "tables", "fences", "checks", "autopsy"):
+                self._check(name, not getattr(self, name), "false with compact")
 
     def _check(self, name: str, good: bool, allowed: str) -> None:
         if not good:
@@ -157,6 +177,27 @@ class Config:
     def parameter_lines(self) -> int:
         """Lines of the parameter memory."""
         return self.parameter_channels // self.lanes
+
+    @property
+    def entry_bits(self) -> int:
+        """Bits of the number of an accumulator entry."""
+        return max(1, (self.accumulators - 1).bit_length())
+
+    @property
+    def local_bits(self) -> int:
+        """Bits kept of local addresses and sizes in transfers; with `compact` no more than the largest space has."""
+        spaces = (self.scratchpad_bytes, self.weight_space_bytes, self.parameter_lines * self.parameter_line_bytes)
+        return (max(spaces) - 1).bit_length() if self.compact else LOCAL_BITS
+
+    @property
+    def token_bits(self) -> int:
+        """Bits of a token counter."""
+        return COMPACT_TOKEN_BITS if self.compact else TOKEN_BITS
+
+    @property
+    def small_counter_bits(self) -> int:
+        """Bits kept of strides, kernels and windows."""
+        return self.counter_bits // 2
 
     @property
     def macs_per_cycle(self) -> int:

@@ -82,12 +82,12 @@ class ControlRegisters(Component):
             "CONTROL": interrupt_enable << Control.INTERRUPT_ENABLE,
             "STATUS": Cat(busy & ~failed, done, failed, self.outstanding),
             "ERROR": Cat(cause, unit),
-            "ERROR_ADDRESS": fault,
+            "ERROR_ADDRESS": 0 if config.compact else fault,
             "PROGRAM": self.program[:32],
             **{f"BASE_{index}": self.bases[index][:32] for index in range(registers.BASES)},
             "CYCLES": cycles,
             "UNITS": Cat(self.activity[index] for index in range(len(Unit))),
-            "INSTRUCTIONS": instructions,
+            "INSTRUCTIONS": 0 if config.compact else instructions,
             "FEATURES": sum(getattr(config, one.name.lower()) << one for one in Feature),
         }
         write_data = port.write_data

@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Signal, Value
+
+from .memory import Memory1R1W
+
+MEMORY_DEPTH = 256
+"""Of a delay in a memory: the smallest block RAM there is has no fewer words."""
 
 
 def delay_line(m: Module, name: str, value: Any, cycles: int, *, reset_less: bool = False) -> list[Any]:
@@ -33,3 +38,21 @@ def delay_line(m: Module, name: str, value: Any, cycles: int, *, reset_less: boo
 def delayed(m: Module, name: str, value: Any, cycles: int) -> Any:
     """The value of `cycles` cycles ago: `value` itself for none; the registers are cleared by reset."""
     return delay_line(m, name, value, cycles)[-1]
+
+
+def delayed_in_memory(m: Module, name: str, value: Any, cycles: int) -> Any:
+    """As `delayed`, with a block RAM in place of the registers, for 2 to MEMORY_DEPTH cycles; a reset changes nothing,
+    and what comes out first is undefined."""
+    m.submodules[name] = memory = Memory1R1W(Value.cast(value).shape().width, MEMORY_DEPTH)
+    now = Signal(range(MEMORY_DEPTH), name=f"{name}_now", reset_less=True)
+    result = Signal(value.shape(), name=f"{name}_result")
+    m.d.sync += now.eq(now + 1)
+    m.d.comb += [
+        memory.write.address.eq(now),
+        memory.write.data.eq(value),
+        memory.write.enable.eq(1),
+        memory.read.address.eq(now - (cycles - Memory1R1W.LATENCY)),
+        memory.read.enable.eq(1),
+        Value.cast(result).eq(memory.read.data),
+    ]
+    return result

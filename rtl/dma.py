@@ -11,9 +11,10 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
-from . import bus, isa
+from . import bus, fields, isa
 from .config import Config
 from .delay import delayed
+from .queue import held
 from .registers import BASES, Activity
 from .scratchpad import Scratchpad
 
@@ -27,8 +28,8 @@ def row_layout(config: Config) -> data.StructLayout:
     return data.StructLayout(
         {
             "external": unsigned(config.address_width),
-            "local": unsigned(isa.LOCAL_BITS),
-            "words": unsigned(bus.WORDS_BITS),
+            "local": unsigned(config.local_bits),
+            "words": unsigned(bus.words_bits(config)),
             "last_byte": unsigned(exact_log2(config.memory_bytes)),
             "final": 1,
             "space": isa.Space,
@@ -56,7 +57,7 @@ class Rows(Component):
         self.config = config
         super().__init__(
             {
-                "instruction": In(stream.Signature(isa.LOAD)),
+                "instruction": In(stream.Signature(fields.layout(config, isa.Opcode.LOAD))),
                 "bases": In(data.ArrayLayout(config.address_width, BASES)),
                 "row": Out(stream.Signature(row_layout(config))),
                 "illegal": Out(1),
@@ -65,17 +66,20 @@ class Rows(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        word = self.config.memory_bytes
+        config = self.config
+        word = config.memory_bytes
         offset_bits = exact_log2(word)
-        current = Signal(isa.LOAD)  # of it: the steps, the sizes, the space and the tag
-        external = Signal(self.config.address_width)
-        local = Signal(isa.LOCAL_BITS)
-        left = Signal(16)
+        new = self.instruction.payload
+        # Of the instruction: the steps, the sizes, the space and the tag.
+        current = held(m, config, new, self.instruction.valid & self.instruction.ready)
+        external = Signal(config.address_width)
+        local = Signal(config.local_bits)
+        left = Signal.like(new.rows)
         active = Signal()
         taken = Signal()
 
         row = self.row.payload
-        reach = Signal(isa.LOCAL_BITS + 1)
+        reach = Signal(config.local_bits + 1)
         m.d.comb += [
             reach.eq(external[:offset_bits] + current.bytes),
             self.row.valid.eq(active),
@@ -98,10 +102,8 @@ class Rows(Component):
         with m.If(taken & row.final):
             m.d.sync += active.eq(0)
         with m.If(self.instruction.valid & self.instruction.ready):
-            new = self.instruction.payload
             m.d.sync += [
                 active.eq(1),
-                current.eq(new),
                 external.eq(self.bases[new.base] + new.offset),
                 local.eq(new.local),
                 left.eq(new.rows),
@@ -149,8 +151,8 @@ def word_address(m: Module, config: Config, row: data.View, begin: Value, advanc
     advance
         In the next cycle the word after this one is the current one.
     """
-    address = Signal(isa.LOCAL_BITS, name="word_address")
-    following = Signal(isa.LOCAL_BITS, name="following_address")
+    address = Signal(config.local_bits, name="word_address")
+    following = Signal(config.local_bits, name="following_address")
     offset = row.external[: exact_log2(config.memory_bytes)]
     m.d.comb += address.eq(Mux(begin, row.local - offset, following))
     with m.If(advance):
@@ -196,10 +198,10 @@ class LoadUnit(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         scratchpad_bits = exact_log2(config.scratchpad_bytes)
-        space = stream.Signature(bus.local_write_layout(config, isa.LOCAL_BITS))
+        space = stream.Signature(bus.local_write_layout(config, config.local_bits))
         super().__init__(
             {
-                "instruction": In(stream.Signature(isa.LOAD)),
+                "instruction": In(stream.Signature(fields.layout(config, isa.Opcode.LOAD))),
                 "bases": In(data.ArrayLayout(config.address_width, BASES)),
                 "memory": Out(bus.memory_read(config)),
                 "scratchpad": Out(stream.Signature(bus.local_write_layout(config, scratchpad_bits))),
@@ -314,7 +316,7 @@ class StoreUnit(Component):
         self.config = config
         super().__init__(
             {
-                "instruction": In(stream.Signature(isa.STORE)),
+                "instruction": In(stream.Signature(fields.layout(config, isa.Opcode.STORE))),
                 "bases": In(data.ArrayLayout(config.address_width, BASES)),
                 "memory": Out(bus.memory_write(config)),
                 "store_read": Out(stream.Signature(unsigned(exact_log2(config.scratchpad_bytes)))),
@@ -358,8 +360,8 @@ class StoreUnit(Component):
         m.submodules.words = words = SyncFIFO(width=config.memory_width, depth=self.BUFFER)
         begin = Signal(init=1)
         end = Signal()
-        left = Signal(bus.WORDS_BITS)
-        following = Signal(bus.WORDS_BITS)
+        left = Signal(bus.words_bits(config))
+        following = Signal(bus.words_bits(config))
         granted = Signal()
         # What was on its way when the unit was reset belongs to nothing any more.
         expected = delayed(m, "expected", granted, Scratchpad.READ_LATENCY)

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from . import isa
+from . import fields, isa, queue
 from .accumulator import drain_read_layout
 from .config import Config
 from .parameters import parameter_read_layout
 from .requantize import SETTINGS
 from .scratchpad import address_bits
 
-COORDINATE = signed(25)
-"""Holds every y and x that an instruction can form."""
+
+def coordinate(config: Config) -> Shape:
+    """Holds every y and x that an instruction can form."""
+    return signed(config.counter_bits + 2 if config.compact else 25)
+
 
 SUM_CONTROL = data.StructLayout(
     {"valid": 1, "first": 1, "inside": 1, "operand": 1, "look_up": 1, "combine": isa.Combine}
@@ -101,7 +104,7 @@ class DrainLoops(Component):
         self.config = config
         super().__init__(
             {
-                "instruction": In(stream.Signature(isa.DRAIN)),
+                "instruction": In(stream.Signature(fields.layout(config, isa.Opcode.DRAIN))),
                 "proceed": In(1),
                 "active": Out(1),
                 "issue": Out(1),
@@ -136,8 +139,6 @@ class DrainLoops(Component):
         lanes = config.lanes
         layout = position_layout(config)
 
-        # The instruction's constants, copied so that the queue can present the next one.
-        held = Signal(isa.DRAIN)
         pixel_groups = Signal(layout["group"].shape)
         window_groups = Signal(layout["group"].shape)
         accept = Signal()
@@ -145,6 +146,8 @@ class DrainLoops(Component):
             self.instruction.ready.eq(~self.active | self.finish),
             accept.eq(self.instruction.valid & self.instruction.ready),
         ]
+        # The instruction's constants.
+        held = queue.held(m, config, drain, accept)
 
         # Loop counters, the fastest first.
         def counter(field: str, step: Value, restart: Value | int = 0, unit: int = 1) -> tuple[Signal, Signal]:
@@ -172,7 +175,7 @@ class DrainLoops(Component):
         pixel, channel, window_row, position = chain = tuple(
             Signal(layout, name=name) for name in ("pixel", "channel", "window_row", "position")
         )
-        row_y, y, pixel_x, x = (Signal(COORDINATE, name=name) for name in ("row_y", "y", "pixel_x", "x"))
+        row_y, y, pixel_x, x = (Signal(coordinate(config), name=name) for name in ("row_y", "y", "pixel_x", "x"))
         row_address, pixel_address, address = addresses = tuple(
             Signal(address_bits(config), name=name) for name in ("row_address", "pixel_address", "address")
         )
@@ -204,7 +207,7 @@ class DrainLoops(Component):
         next_channel = self._step(m, "next_channel", channel, 0, 1)
         next_pixel = self._step(m, "next_pixel", pixel, held.pixel_step, pixel_groups)
         next_group, next_row = (Signal(layout, name=name) for name in ("next_group", "next_row"))
-        next_y, next_x = (Signal(COORDINATE, name=name) for name in ("next_y", "next_x"))
+        next_y, next_x = (Signal(coordinate(config), name=name) for name in ("next_y", "next_x"))
         next_row_address = Signal.like(address)
         next_pixel_address = Signal.like(address)
         m.d.comb += [
@@ -262,7 +265,6 @@ class DrainLoops(Component):
         with m.If(accept):
             m.d.sync += [
                 self.active.eq(1),
-                held.eq(drain),
                 pixel_groups.eq(columns_to_groups(config, drain.pixel_column_step)),
                 window_groups.eq(columns_to_groups(config, drain.window_column_step)),
                 first.eq(1),

@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from . import array, isa
-from .accumulator import Accumulator, commit_latency, control_layout
+from . import array, fields, isa, queue
+from .accumulator import commit_latency, control_layout, control_lead, slot_layout
 from .config import Config
-from .delay import delayed
+from .delay import delayed, delayed_in_memory
 from .registers import Activity
 from .scratchpad import Scratchpad, array_read_layout
 from .weights import WeightStore, weight_read_layout
@@ -28,6 +28,8 @@ class Feeder(Component):
     release : the drain frees a half in this cycle.
     pause : leave out an issue, as soon as that does no harm: a pass's first pixel meets its weights, and a depthwise
         stream must not be torn.
+    drain, slot : the drain's read of the accumulator, which takes the place of an issue; `slot` says that it may. Only
+        with config.compact.
     done : one pulse per instruction, when its last sum is in the accumulator.
     free : halves that an instruction may acquire.
     illegal : the instruction that was taken last is found to be illegal (with config.checks).
@@ -38,12 +40,14 @@ class Feeder(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         self.SUMS_LATENCY = self.ISSUE_LATENCY + array.latency(config)
+        self.CONTROL_LATENCY = self.SUMS_LATENCY - control_lead(config)
         self.DONE_LATENCY = self.SUMS_LATENCY + commit_latency(config)
         super().__init__(
             {
-                "instruction": In(stream.Signature(isa.CONV)),
+                "instruction": In(stream.Signature(fields.layout(config, isa.Opcode.CONV))),
                 "release": In(1),
                 "pause": In(1),
+                **({"drain": In(slot_layout(config)), "slot": Out(1)} if config.compact else {}),
                 "read": Out(array_read_layout(config)),
                 "read_data": In(data.ArrayLayout(unsigned(8), config.word_bytes)),
                 "line": Out(weight_read_layout(config)),
@@ -92,15 +96,15 @@ class Feeder(Component):
 
         # Nothing inside a row is farther away than the scratchpad is large.
         local_bits = address_bits + 1
-        # The instruction's constants, copied so that the queue can present the next one.
-        held = Signal(isa.CONV)
+        # The instruction's constants.
+        held = queue.held(m, config, conv, accept)
         # Loop state; counters run down to zero.
         row_ky, row = (Signal(address_bits, name=name) for name in ("row_ky", "row"))
-        y_ky, y = (Signal(signed(18), name=name) for name in ("y_ky", "y"))
+        y_ky, y = (Signal(signed(config.counter_bits + 2), name=name) for name in ("y_ky", "y"))
         x_kx, x_k, x = (Signal(signed(local_bits + 1), name=name) for name in ("x_kx", "x_k", "x"))
         k_left = Signal(local_bits)
-        ox, oy, n = (Signal(16, name=name) for name in ("ox", "oy", "n"))
-        kx, ky = (Signal(8, name=name) for name in ("kx", "ky"))
+        ox, oy, n = (Signal.like(conv[f"{name}_count"], name=name) for name in ("ox", "oy", "n"))
+        kx, ky = (Signal.like(conv[f"{name}_count"], name=name) for name in ("kx", "ky"))
         entry_n, entry = (Signal(entry_bits, name=name) for name in ("entry_n", "entry"))
         line = Signal(line_bits)
         fresh = Signal()  # the first pass of this n
@@ -123,7 +127,11 @@ class Feeder(Component):
         if config.depthwise:
             m.d.comb += columns.eq(held.mode == isa.Mode.COLUMNS)
             may_pause &= ~columns | (ox == held.ox_count - 1)
-        m.d.comb += pause.eq(self.pause & may_pause)
+        stop = self.pause
+        if config.compact:
+            m.d.comb += self.slot.eq(~active | pixels_done | may_pause)
+            stop |= self.drain.valid
+        m.d.comb += pause.eq(stop & may_pause)
         m.d.comb += [
             yields.eq(~columns | (wait == 0)),
             issue.eq(active & ~pixels_done & ~pause),
@@ -169,7 +177,7 @@ class Feeder(Component):
             with m.Else():
                 m.d.sync += pixels_done.eq(1)
         with m.If(active & (step < steps)):
-            m.d.sync += [step.eq(step + 1), line.eq(line + 1)]
+            m.d.sync += step.eq(step + 1)
 
         with m.If(pass_end):
             # The next pass starts over at its first pixel; which one depends on the fastest loop that goes on.
@@ -234,7 +242,6 @@ class Feeder(Component):
         with m.If(accept):
             m.d.sync += [
                 active.eq(1),
-                held.eq(conv),
                 half.eq(half ^ conv.acquire),
                 row_ky.eq(conv.address),
                 row.eq(conv.address),
@@ -252,7 +259,6 @@ class Feeder(Component):
                 entry_n.eq(conv.entry),
                 entry.eq(conv.entry),
                 wait.eq(conv.warmup),
-                line.eq(conv.weights),
                 fresh.eq(1),
                 first.eq(1),
                 pixels_done.eq(0),
@@ -270,10 +276,21 @@ class Feeder(Component):
 
         # Read addresses, one register behind the loops.
         m.d.sync += [self.read.enable.eq(issue), self.read.address.eq(row + x)]
+        line_delay = self.ISSUE_LATENCY - WeightStore.LATENCY
         request = Signal(self.line.shape())
         m.d.comb += [request.enable.eq(active & (step < steps)), request.line.eq(line)]
+        if config.compact:
+            # Nothing of the instruction before is on its way any more when the next one sets the line.
+            enable = delayed(m, "line_delay", request.enable, line_delay)
+            m.d.comb += [self.line.enable.eq(enable), self.line.line.eq(line)]
+        else:
+            enable = request.enable
+            m.d.comb += self.line.eq(delayed(m, "line_delay", request, line_delay))
+        with m.If(enable):
+            m.d.sync += line.eq(line + 1)
+        with m.If(accept):
+            m.d.sync += line.eq(conv.weights)
         m.d.comb += [
-            self.line.eq(delayed(m, "line_delay", request, self.ISSUE_LATENCY - WeightStore.LATENCY)),
             self.first.eq(delayed(m, "first_delay", issue & first, self.ISSUE_LATENCY)),
         ]
         if config.depthwise:
@@ -290,8 +307,23 @@ class Feeder(Component):
             control.half.eq(~half),
             control.commit.eq(last_issue & held.commit),
         ]
+        if config.compact:
+            drained = self.drain.valid & self.slot
+            m.d.comb += [control.slot.eq(self.drain), control.slot.valid.eq(drained)]
+            with m.If(drained):
+                m.d.comb += [control.entry.eq(self.drain.entry), control.half.eq(self.drain.half)]
+        if config.compact:
+            m.d.comb += self.control.eq(delayed_in_memory(m, "control_delay", control, self.CONTROL_LATENCY))
+            # What changes something when it comes must not be undefined, nor outlive a reset.
+            for name, bit, late in (
+                ("valid", control.valid, self.control.valid),
+                ("commit", control.commit, self.control.commit),
+                ("drained", control.slot.valid, self.control.slot.valid),
+            ):
+                m.d.comb += late.eq(delayed(m, f"{name}_delay", bit, self.CONTROL_LATENCY))
+        else:
+            m.d.comb += self.control.eq(delayed(m, "control_delay", control, self.CONTROL_LATENCY))
         m.d.comb += [
-            self.control.eq(delayed(m, "control_delay", control, self.SUMS_LATENCY - Accumulator.CONTROL_LEAD)),
             self.done.eq(delayed(m, "done_delay", last_issue, self.DONE_LATENCY)),
             self.tag.eq(Mux(active, held.header.tag, conv.header.tag)),
         ]
@@ -390,7 +422,9 @@ class Feeder(Component):
         ]
         valid = Signal(lanes)
         m.d.sync += valid.eq(Cat((low <= lane) & (lane < high) for lane in range(lanes)))
-        zero_point = delayed(m, "zero_point_delay", held.zero_point, self.ISSUE_LATENCY)
+        # A compact unit's instruction stays until its last sum is in the accumulator.
+        delay = 0 if self.config.compact else self.ISSUE_LATENCY
+        zero_point = delayed(m, "zero_point_delay", held.zero_point, delay)
         for lane in range(lanes):
             byte = Signal(signed(8), name=f"byte_{lane}")
             m.d.comb += byte.eq(Mux(valid[lane], self.read_data[lane].as_signed(), zero_point))

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 from amaranth.hdl import Shape, signed
 from amaranth.lib import data, enum
 
+from .config import LOCAL_BITS
+
 INSTRUCTION_BYTES = 64
 INSTRUCTION_BITS = 8 * INSTRUCTION_BYTES
-
-LOCAL_BITS = 24
-"""Bits of a local address or of a pitch between local addresses."""
 
 
 FACTOR_BITS = 9
@@ -254,6 +253,11 @@ LAYOUTS = {
     Opcode.STORE: STORE,
     Opcode.END: END,
 }
+
+
+def words(opcode: Opcode, width: int) -> int:
+    """Words of `width` bits that the fields of an instruction reach."""
+    return -(-LAYOUTS[opcode].size // width)
 
 
 class Instruction(NamedTuple):

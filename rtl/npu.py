@@ -4,6 +4,7 @@ from amaranth.hdl import Module, ResetInserter
 from amaranth.lib.wiring import Component, In, Member, Out, connect, flipped
 
 from .axi import AxiLite, AxiMaster, axi4_ports, axi_lite_ports, pass_ports
+from .compact_core import CompactCore
 from .config import Config
 from .core import Core, bus_ports
 from .fence import Fence, fence_ports
@@ -46,7 +47,7 @@ class Npu(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        m.submodules.core = core = Core(config)
+        m.submodules.core = core = CompactCore(config) if config.compact else Core(config)
         if config.axi:
             master = AxiMaster(config)
             m.submodules.master = ResetInserter(core.disconnect)(master)

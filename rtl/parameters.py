@@ -4,7 +4,7 @@ from amaranth.hdl import Const, Module, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from . import bus, isa
+from . import bus
 from .config import PARAMETER_RECORD_BYTES, Config
 from .memory import Memory1R1W
 
@@ -38,7 +38,7 @@ class ParameterMemory(Component):
         self.config = config
         super().__init__(
             {
-                "write": In(stream.Signature(bus.local_write_layout(config, isa.LOCAL_BITS))),
+                "write": In(stream.Signature(bus.local_write_layout(config, config.local_bits))),
                 "read": In(parameter_read_layout(config)),
                 "read_data": Out(data.ArrayLayout(RECORD, config.lanes)),
             }

@@ -1,12 +1,23 @@
 """The queue in front of a unit: a memory of words, and the next instruction put together from them."""
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Module, Signal, Value, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
-from . import isa
+from . import fields, isa
 from .config import Config
+
+
+def held(m: Module, config: Config, instruction: data.View, accept: Value) -> data.View:
+    """The instruction that a unit works on: a copy, so that the queue can present the next one; with `compact` the
+    queue's own registers, which stay until the unit is done."""
+    if config.compact:
+        return instruction
+    copy = Signal(instruction.shape(), name="held")
+    with m.If(accept):
+        m.d.sync += copy.eq(instruction)
+    return copy
 
 
 class InstructionQueue(Component):
@@ -55,6 +66,57 @@ class InstructionQueue(Component):
                 for word in range(words):
                     with m.Case(word):
                         m.d.sync += assembled[word * width : (word + 1) * width].eq(fifo.r_data)
+            m.d.sync += index.eq(index + 1)
+            with m.If(index == words - 1):
+                m.d.sync += [index.eq(0), full.eq(1)]
+        return m
+
+
+class InstructionHolder(Component):
+    """The registers of one instruction, filled word by word; only the bits that the configuration keeps.
+
+    Takes an instruction's words up to the last that its layout reaches. `o` offers the instruction until it is taken,
+    and only then `i` takes words again. `empty` as in InstructionQueue.
+    """
+
+    def __init__(self, config: Config, opcode: isa.Opcode) -> None:
+        self.config = config
+        self.opcode = opcode
+        super().__init__(
+            {
+                "i": In(stream.Signature(unsigned(config.memory_width))),
+                "o": Out(stream.Signature(fields.layout(config, opcode))),
+                "empty": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        width = self.config.memory_width
+        words = isa.words(self.opcode, width)
+        whole = isa.LAYOUTS[self.opcode]
+        bits = Signal(whole.size, reset_less=True)
+        full = Signal()
+        index = Signal(range(max(words, 2)))
+        m.d.comb += [
+            self.i.ready.eq(~full),
+            self.o.valid.eq(full),
+            self.empty.eq(~full & (index == 0)),
+        ]
+        mask = 0
+        for name, field in self.o.payload.shape():
+            part = bits[whole[name].offset :][: field.width]
+            m.d.comb += self.o.payload.as_value()[field.offset : field.offset + field.width].eq(part)
+            mask |= (1 << field.width) - 1 << whole[name].offset
+        with m.If(full & self.o.ready):
+            m.d.sync += full.eq(0)
+        with m.If(self.i.valid & ~full):
+            with m.Switch(index):
+                for word in range(words):
+                    with m.Case(word):
+                        for bit in range(word * width, min((word + 1) * width, whole.size)):
+                            if mask >> bit & 1:
+                                m.d.sync += bits[bit].eq(self.i.payload[bit - word * width])
             m.d.sync += index.eq(index + 1)
             with m.If(index == words - 1):
                 m.d.sync += [index.eq(0), full.eq(1)]

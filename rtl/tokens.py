@@ -5,10 +5,10 @@ from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
+from .config import TOKEN_BITS
 from .registers import Activity, Unit
 
 UNITS = len(Unit)
-TOKEN_BITS = 6
 
 WAITS = (Activity.WAIT_LOAD, Activity.WAIT_ARRAY, Activity.WAIT_DRAIN, Activity.WAIT_STORE)
 
@@ -20,7 +20,8 @@ class Tokens(Component):
     `available` and `counts` [sink][source]; `overflow` names the source that gave a token too much.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bits: int = TOKEN_BITS) -> None:
+        self.bits = bits
         grid = data.ArrayLayout(data.ArrayLayout(1, UNITS), UNITS)
         super().__init__(
             {
@@ -40,12 +41,12 @@ class Tokens(Component):
             for source in range(UNITS):
                 if source == sink:
                     continue
-                count = Signal(TOKEN_BITS, name=f"from_{source}_to_{sink}")
+                count = Signal(self.bits, name=f"from_{source}_to_{sink}")
                 given = self.given[source][sink]
                 taken = self.taken[sink][source]
                 m.d.comb += self.available[sink][source].eq((count != 0) | given)
                 m.d.comb += self.counts[sink][source].eq(count)
-                overflows[source].append((count == (1 << TOKEN_BITS) - 1) & given & ~taken)
+                overflows[source].append((count == (1 << self.bits) - 1) & given & ~taken)
                 with m.If(self.clear):
                     m.d.sync += count.eq(0)
                 with m.Else():
@@ -67,13 +68,16 @@ class Gate(Component):
     started, flight : an instruction passes; how many have passed and are not complete.
     missing : the units whose tokens the instruction here lacks.
     idle : no instruction here or in the unit.
+
+    With `compact` an instruction stays at `i` until it is complete, and the next one waits behind it.
     """
 
     IN_FLIGHT = 8
     """Instructions that a unit may have accepted and not completed."""
 
-    def __init__(self, layout: data.StructLayout) -> None:
+    def __init__(self, layout: data.StructLayout, compact: bool = False) -> None:
         self.layout = layout
+        self.compact = compact
         super().__init__(
             {
                 "i": In(stream.Signature(layout)),
@@ -95,30 +99,51 @@ class Gate(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.flight = flight = SyncFIFO(width=UNITS + 16, depth=self.IN_FLIGHT)
         header = self.i.payload.header
         missing = Signal(UNITS)
         pass_on = Signal()
         m.d.comb += [
             missing.eq(header.wait & ~self.available),
             self.o.payload.eq(self.i.payload),
-            self.o.valid.eq(self.i.valid & (missing == 0) & flight.w_rdy & ~self.stop),
             pass_on.eq(self.o.valid & self.o.ready),
-            self.i.ready.eq(pass_on),
             self.take.eq(Mux(pass_on, header.wait, 0)),
-            flight.w_en.eq(pass_on),
-            flight.w_data.eq(Cat(header.signal, header.tag)),
-            flight.r_en.eq(self.done),
-            self.give.eq(Mux(self.done, flight.r_data[:UNITS], 0)),
             self.retired.eq(self.done),
-            self.retired_tag.eq(flight.r_data[UNITS:]),
             self.started.eq(pass_on),
-            self.flight.eq(flight.level),
-            self.missing.eq(Mux(self.i.valid, missing, 0)),
-            self.idle.eq(~self.i.valid & ~flight.r_rdy),
         ]
-        with m.If(self.i.valid):
+        waiting = self._stay(m, missing, pass_on) if self.compact else self._pass(m, missing, pass_on)
+        m.d.comb += self.missing.eq(Mux(waiting, missing, 0))
+        with m.If(waiting):
             for unit in reversed(Unit):
                 with m.If(missing[unit]):
                     m.d.comb += self.activity.eq(WAITS[unit])
         return m
+
+    def _stay(self, m: Module, missing: Signal, pass_on: Signal) -> Value:
+        header = self.i.payload.header
+        started = Signal()
+        m.d.sync += started.eq((started | pass_on) & ~self.done)
+        m.d.comb += [
+            self.o.valid.eq(self.i.valid & (missing == 0) & ~started & ~self.stop),
+            self.i.ready.eq(self.done),
+            self.give.eq(Mux(self.done, header.signal, 0)),
+            self.retired_tag.eq(header.tag),
+            self.flight.eq(started),
+            self.idle.eq(~self.i.valid),
+        ]
+        return self.i.valid & ~started
+
+    def _pass(self, m: Module, missing: Signal, pass_on: Signal) -> Value:
+        header = self.i.payload.header
+        m.submodules.flight = flight = SyncFIFO(width=UNITS + 16, depth=self.IN_FLIGHT)
+        m.d.comb += [
+            self.o.valid.eq(self.i.valid & (missing == 0) & flight.w_rdy & ~self.stop),
+            self.i.ready.eq(pass_on),
+            flight.w_en.eq(pass_on),
+            flight.w_data.eq(Cat(header.signal, header.tag)),
+            flight.r_en.eq(self.done),
+            self.give.eq(Mux(self.done, flight.r_data[:UNITS], 0)),
+            self.retired_tag.eq(flight.r_data[UNITS:]),
+            self.flight.eq(flight.level),
+            self.idle.eq(~self.i.valid & ~flight.r_rdy),
+        ]
+        return self.i.valid

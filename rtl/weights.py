@@ -1,13 +1,13 @@
 """The weight store: tiles of weights, read several rows per cycle and handed to the array with its skew."""
 
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from . import bus, isa
+from . import bus
 from .config import Config
 from .delay import delay_line
-from .memory import Memory1R1W
+from .memory import Memory1R1W, Memory1RW
 
 GROUP = 4
 """Columns that share a memory: block RAMs are read 32 bits wide."""
@@ -28,8 +28,8 @@ class WeightStore(Component):
 
     Members
     -------
-    write : stream of local writes of whole memory words, always ready. Banks lie `weight_pitch` bytes apart in a line,
-        lines `weight_line_bytes`; bytes that belong to no bank or column are dropped.
+    write : stream of local writes of whole memory words, always ready but with `compact`. Banks lie `weight_pitch`
+        bytes apart in a line, lines `weight_line_bytes`; bytes that belong to no bank or column are dropped.
     read : {enable, line}, in any cycle.
     weights : W x C x signed(8); weights[b][c] of the line that was read at cycle t is valid at
         t + LATENCY + b * S + c.
@@ -44,7 +44,7 @@ class WeightStore(Component):
         self.config = config
         super().__init__(
             {
-                "write": In(stream.Signature(bus.local_write_layout(config, isa.LOCAL_BITS))),
+                "write": In(stream.Signature(bus.local_write_layout(config, config.local_bits))),
                 "read": In(weight_read_layout(config)),
                 "weights": Out(data.ArrayLayout(data.ArrayLayout(signed(8), config.cols), config.weight_rows)),
             }
@@ -57,6 +57,8 @@ class WeightStore(Component):
         word_bits = (word_bytes - 1).bit_length()
         line_bits = (config.weight_line_bytes - 1).bit_length()
 
+        if config.compact:
+            return self._elaborate_compact(m)
         # One register between the memory port and the many memories.
         write = Signal(self.write.payload.shape(), reset_less=True)
         write_valid = Signal()
@@ -85,4 +87,31 @@ class WeightStore(Component):
                     weight = memory.read.data.word_select(index, 8)
                     skewed = delay_line(m, f"weight_{bank}_{column}", weight, index, reset_less=True)[-1]
                     m.d.comb += self.weights[bank][column].eq(skewed)
+        return m
+
+    def _elaborate_compact(self, m: Module) -> Module:
+        """No skew of columns; a bank's memory has one port, and what is written waits for a cycle without a read."""
+        config = self.config
+        word_bytes = config.memory_bytes
+        word_bits = (word_bytes - 1).bit_length()
+        line_bits = (config.weight_line_bytes - 1).bit_length()
+        write = self.write.payload
+        word = write.address[word_bits:line_bits]
+        reads = delay_line(m, "read", self.read, (config.weight_rows - 1) * config.weight_steps)
+        busy = Cat(reads[bank * config.weight_steps].enable for bank in range(config.weight_rows)).any()
+        m.d.comb += self.write.ready.eq(~busy)
+        for bank in range(config.weight_rows):
+            memory = Memory1RW(8 * config.cols, config.weight_lines, 8)
+            m.submodules[f"bank_{bank}"] = memory
+            places = [divmod(bank * config.weight_pitch + column, word_bytes) for column in range(config.cols)]
+            read = reads[bank * config.weight_steps]
+            m.d.comb += [
+                memory.address.eq(Mux(busy, read.line, write.address[line_bits:])),
+                memory.write_data.eq(Cat(write.data.word_select(byte, 8) for _, byte in places)),
+                memory.write_enable.eq(
+                    Cat(self.write.valid & ~busy & write.strobe[byte] & (word == index) for index, byte in places)
+                ),
+                memory.read_enable.eq(read.enable),
+                self.weights[bank].as_value().eq(memory.read_data),
+            ]
         return m

@@ -9,16 +9,19 @@ from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from weft.rtl.config import Config
+from weft.rtl.config import TOKEN_BITS, Config
+from weft.rtl.fields import misfit
 from weft.rtl.isa import INSTRUCTION_BYTES, Instruction, Opcode, Space, decode
 from weft.rtl.legality import UNIT_OF
 from weft.rtl.registers import BASES, Unit
-from weft.rtl.tokens import TOKEN_BITS
 
 from . import units
 from .units import Fault
 
 MAX_TOKENS = (1 << TOKEN_BITS) - 1
+"""Tokens of one unit for another that can wait, but with `Config.compact`."""
+
+TRANSFERS = (Unit.LOAD, Unit.STORE)
 
 _decode = lru_cache(maxsize=1 << 14)(decode)
 
@@ -178,10 +181,18 @@ class Machine:
         unit = UNIT_OF[one.opcode]
         if (one.wait | one.signal) >> unit & 1:
             raise MachineError(index, f"{_name(index, one)}: a unit neither waits for itself nor signals itself")
+        sentence = misfit(self.config, one)
+        if sentence:
+            raise MachineError(index, f"{_name(index, one)}: {sentence}")
         self._queues[unit].append((index, one))
 
     def _has_room(self, one: Instruction) -> bool:
-        room: int = self.config.queue_depth - len(self._queues[UNIT_OF[one.opcode]])
+        unit = UNIT_OF[one.opcode]
+        if self.config.compact:
+            # An instruction at a time per unit, and loads and stores are one unit's.
+            units = TRANSFERS if unit in TRANSFERS else (unit,)
+            return not any(self._queues[one] or self._current[one] for one in units)
+        room: int = self.config.queue_depth - len(self._queues[unit])
         return room > 0
 
     def _accept(self, unit: Unit) -> bool:
@@ -207,8 +218,9 @@ class Machine:
             units.check(one)
             self._execute(one, bases)
             for taker in _units(one.signal):
-                if self._tokens[unit, taker] == MAX_TOKENS:
-                    raise Fault(f"gives {taker.name} one token more than the {MAX_TOKENS} that can wait")
+                most = (1 << self.config.token_bits) - 1
+                if self._tokens[unit, taker] == most:
+                    raise Fault(f"gives {taker.name} one token more than the {most} that can wait")
                 self._tokens[unit, taker] += 1
         except Fault as fault:
             raise MachineError(index, f"{_name(index, one)}: {fault}") from None

@@ -18,7 +18,7 @@ ALLOWED = {
 }
 """What each folder imports from."""
 
-CONTRACT = {"config", "isa", "link_protocol", "registers"}
+CONTRACT = {"config", "fields", "isa", "link_protocol", "registers"}
 """All that sw takes from rtl."""
 
 MODULES = sorted(path.relative_to(ROOT) for folder in ALLOWED for path in (ROOT / folder).glob("**/*.py"))

@@ -101,7 +101,7 @@ class Generator:
         self.course = course
         self.addresses = addresses
         self.before = predecessors(arrangement.buffers, addresses)
-        self.schedule = Schedule()
+        self.schedule = Schedule((1 << config.token_bits) - 1)
         # All pieces of a layer have the same weights, in the same portions.
         self.plans = {piece.index: plan for piece, plan in zip(arrangement.pieces, course.plans, strict=True)}
         plans = self.plans.values()

@@ -4,11 +4,13 @@ from collections import Counter
 from math import prod
 
 from weft.rtl.config import Config
+from weft.rtl.fields import misfit
 from weft.rtl.isa import assemble
 
 from ..cycles.estimate import USUAL_MEMORY, Memory
 from ..cycles.playing import Course
 from ..cycles.timeline import layer_cycles, timeline
+from ..errors import UserError
 from ..graph import Graph, Tensor
 from ..lowering.layers import Layer
 from ..lowering.lower import lower
@@ -131,7 +133,12 @@ def _package(
         offsets.append(_aligned(offsets[-1] + len(parts[-1])))
         parts.append(one.content)
     setup_at = _aligned(offsets[-1] + len(parts[-1]))
-    setup = assemble(setup_program(code.resident, offsets[1:]))
+    setup_instructions = setup_program(code.resident, offsets[1:])
+    for one in [*setup_instructions, *code.instructions]:
+        sentence = misfit(config, one)
+        if sentence:
+            raise UserError(f"{graph.name} does not fit into a compact NPU: {one.opcode.name}: {sentence}")
+    setup = assemble(setup_instructions)
     run = assemble(code.instructions)
     run_at = setup_at + len(setup)
     image = bytearray(run_at + len(run))

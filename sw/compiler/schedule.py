@@ -14,7 +14,7 @@ from ..cycles.estimate import UNIT_OF
 from ..errors import UserError
 
 MOST_TOKENS = 63
-"""Tokens of one unit for another that may wait at once."""
+"""Tokens of one unit for another that may wait at once, but with `Config.compact`."""
 
 LONGEST_ROW = 64
 """Memory words of a row of a LOAD."""
@@ -26,7 +26,8 @@ Known = dict[Unit, int]
 class Schedule:
     """A program under construction; instructions are numbered from 0."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_tokens: int = MOST_TOKENS) -> None:
+        self._most_tokens = most_tokens
         self._opcodes: list[Opcode] = []
         self._fields: list[dict[str, int]] = []
         self._known: dict[Unit, Known] = {unit: dict.fromkeys(Unit, -1) for unit in Unit}
@@ -107,9 +108,9 @@ class Schedule:
             for given, (before, _) in enumerate(tokens, 1):
                 # What the giver knows of the taker has taken its tokens.
                 taken = sum(number <= self._at_start[before][taker] for number in takers)
-                if given - taken > MOST_TOKENS:
+                if given - taken > self._most_tokens:
                     raise UserError(
-                        f"the program leaves more than {MOST_TOKENS} tokens of {giver.name} for {taker.name}"
+                        f"the program leaves more than {self._most_tokens} tokens of {giver.name} for {taker.name}"
                     )
         made = [Instruction(opcode, fields) for opcode, fields in zip(self._opcodes, self._fields, strict=True)]
         return [*made, instruction(Opcode.END)]

@@ -35,6 +35,13 @@ LOAD_LATENCY = 1
 STORE_LATENCY = 4 + MEMORY_LATENCY
 """From a STORE's acceptance to its completion, besides one cycle per word."""
 HALVES = 2
+COMPACT_CYCLES = 13
+"""Cycles in which a compact drain requantizes a value."""
+COMPACT_READ = 9
+"""From a compact drain's issuing the last position of a window to its issuing the first of the next one, if the
+requantizer is free: the way to the accumulator, the reading, and the window's register."""
+COMPACT_DRAIN_LATENCY = 23
+"""Of a compact drain, from issuing the last position of a DRAIN to its completion."""
 
 UNIT_OF = {
     Opcode.LOAD: Unit.LOAD,
@@ -64,13 +71,21 @@ USUAL_MEMORY = Memory()
 
 def array_latency(config: Config) -> int:
     """From issuing the last pixel of a CONV to its completion, when the sums of the last column are written."""
-    latency: int = FEEDER_LATENCY + config.rows - 1 + ELEMENT_LATENCY + config.cols
+    latency: int = FEEDER_LATENCY + config.rows - 1 + ELEMENT_LATENCY + (1 if config.compact else config.cols)
     return latency
 
 
 def drain_latency(config: Config) -> int:
     """From issuing the last position of a DRAIN to its completion, when its bytes are written."""
+    if config.compact:
+        return COMPACT_DRAIN_LATENCY
     return DRAIN_LATENCY + TABLES_LATENCY if config.tables else DRAIN_LATENCY
+
+
+def value_cycles(config: Config, window: int) -> int:
+    """Cycles from a value of the drain to the next one: its sums are read one by one, or while the value before is
+    requantized."""
+    return max(COMPACT_CYCLES, window + COMPACT_READ) if config.compact else window
 
 
 def conv_cycles(config: Config, passes: int, pixels: int) -> int:
@@ -81,7 +96,7 @@ def conv_cycles(config: Config, passes: int, pixels: int) -> int:
 
 def drain_cycles(config: Config, pixels: int, channels: int, window: int) -> int:
     """Cycles that the drain issues positions: `pixels` outputs of `channels` channels, from `window` sums each."""
-    cycles: int = pixels * -(-channels // config.lanes) * window
+    cycles: int = pixels * -(-channels // config.lanes) * value_cycles(config, window)
     return cycles
 
 

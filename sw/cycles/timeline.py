@@ -10,6 +10,7 @@ from weft.rtl.config import Config
 from weft.rtl.isa import Instruction, Opcode, Space
 from weft.rtl.registers import Unit
 
+from .compact import compact_timeline
 from .estimate import (
     DISPATCH_LATENCY,
     FIRST_FETCH,
@@ -259,6 +260,8 @@ class Timeline:
 
 def timeline(config: Config, program: Sequence[Instruction], memory: Memory = USUAL_MEMORY) -> list[Times]:
     """What happens when, for each instruction of a program but its END."""
+    if config.compact:
+        return compact_timeline(config, program, memory)
     return Timeline(config, program, memory).run()
 
 

@@ -6,7 +6,7 @@ import pytest
 from weft.gen.presets import PRESETS, load_config
 from weft.rtl.config import Config
 
-SIDES = {"tiny": (4, 4), "small": (8, 8), "medium": (16, 8), "large": (16, 16), "huge": (64, 64)}
+SIDES = {"nano": (4, 4), "tiny": (4, 4), "small": (8, 8), "medium": (16, 8), "large": (16, 16), "huge": (64, 64)}
 
 
 def complaint(**choice: Any) -> str:
@@ -100,7 +100,7 @@ def test_wrong_setting_is_one_sentence(settings: list[str], message: str) -> Non
 
 def test_unknown_preset_lists_the_presets() -> None:
     said = complaint(preset="giant")
-    assert said == "'giant' is not a preset; the presets are tiny, small, medium, large, huge"
+    assert said == "'giant' is not a preset; the presets are nano, tiny, small, medium, large, huge"
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_unknown_preset_lists_the_presets() -> None:
         ("[rows]\n", "{file}, line 1: rows must be a positive integer, not {}"),
         (
             'rows = 8\npreset = "giant"',
-            "{file}, line 2: 'giant' is not a preset; the presets are tiny, small, medium, large, huge",
+            "{file}, line 2: 'giant' is not a preset; the presets are nano, tiny, small, medium, large, huge",
         ),
-        ("preset = 4", "{file}, line 1: 4 is not a preset; the presets are tiny, small, medium, large, huge"),
+        ("preset = 4", "{file}, line 1: 4 is not a preset; the presets are nano, tiny, small, medium, large, huge"),
     ],
 )
 def test_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:

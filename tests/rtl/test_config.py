@@ -18,7 +18,7 @@ def test_power_of_two_at_least(value, expected):
         ({"rows": 129}, "rows must be at most 128, not 129"),
         ({"weight_rows": 3}, r"weight_rows must be a divisor of rows \(4\), not 3"),
         ({"lanes": 3}, r"lanes must be a divisor of cols \(4\), not 3"),
-        ({"memory_width": 48}, "memory_width must be a power of two from 32 to 512, not 48"),
+        ({"memory_width": 48}, "memory_width must be a power of two from 8 to 512, not 48"),
         ({"memory_width": 64}, "axi_width must be a power of two from 64 to 1024, not 32"),
         ({"address_width": 33}, "address_width must be from 16 to 32, not 33"),
         ({"scratchpad_bytes": 1000}, "scratchpad_bytes must be a power of two from 16 to 16777216, not 1000"),

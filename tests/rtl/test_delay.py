@@ -1,7 +1,7 @@
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import Component, In, Out
-from weft.rtl.delay import delay_line, delayed
+from weft.rtl.delay import delay_line, delayed, delayed_in_memory
 
 from tests.rtl.common import simulate
 
@@ -37,3 +37,19 @@ def test_the_past_comes_out(cycles):
             await ctx.tick()
 
     simulate(dut, testbench, cycles=len(values) + 1)
+
+
+@pytest.mark.parametrize("cycles", [2, 7, 40])
+def test_a_memory_delays_as_registers_do(cycles):
+    m = Module()
+    value = Signal(5)
+    late = delayed_in_memory(m, "delay", value, cycles)
+
+    async def testbench(ctx):
+        for cycle in range(3 * cycles):
+            ctx.set(value, cycle % 32)
+            if cycle >= cycles:
+                assert ctx.get(late) == (cycle - cycles) % 32
+            await ctx.tick()
+
+    simulate(m, testbench, cycles=4 * cycles)

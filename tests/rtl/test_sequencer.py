@@ -25,11 +25,12 @@ def memory_process(dut, config, image, random, stall, failing=()):
             ctx.set(dut.memory.request.ready, int(random.random() >= stall))
             word = None
             if pending and random.random() >= stall:
-                word = pending[0]
+                word, last = pending[0]
                 offset = word - PROGRAM
                 raw = image[offset : offset + config.memory_bytes].ljust(config.memory_bytes, b"\0")
                 ctx.set(dut.memory.data.payload.data, int.from_bytes(raw, "little"))
                 ctx.set(dut.memory.data.payload.error, word in failing)
+                ctx.set(dut.memory.data.payload.last, last)
             ctx.set(dut.memory.data.valid, int(word is not None))
             request = ctx.get(dut.memory.request.payload)
             taken = ctx.get(dut.memory.request.valid) and ctx.get(dut.memory.request.ready)
@@ -37,7 +38,8 @@ def memory_process(dut, config, image, random, stall, failing=()):
                 pending.pop(0)
             if taken:
                 address = int(request.address)
-                pending += [address + index * config.memory_bytes for index in range(int(request.words))]
+                words = int(request.words)
+                pending += [(address + index * config.memory_bytes, index == words - 1) for index in range(words)]
             await ctx.tick()
 
     return process

@@ -1,0 +1,105 @@
+"""iCE40 UltraPlus: the device's own multipliers and large memories.
+
+Sources: Lattice FPGA-TN-02007, DSP function usage guide (SB_MAC16); FPGA-TN-02022, SPRAM usage guide (SB_SPRAM256KA).
+Both also have models in Yosys, techlibs/ice40/cells_sim.v, against which the tests hold this file.
+"""
+
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value, signed
+from weft.rtl.memory import Memory1RW
+
+SPRAM_WIDTH, SPRAM_DEPTH = 16, 1 << 14
+NIBBLE = 4
+"""Bits that one bit of MASKWREN stands for."""
+
+DUAL_8X8 = {
+    # Operands in registers, products as they are.
+    **{f"p_{name}": Const(1, 1) for name in ("MODE_8x8", "A_REG", "B_REG", "A_SIGNED", "B_SIGNED")},
+    **{f"p_{name}": Const(0, 1) for name in ("C_REG", "D_REG", "NEG_TRIGGER")},
+    **{f"p_{name}_8x8_MULT_REG": Const(0, 1) for name in ("TOP", "BOT")},
+    **{f"p_PIPELINE_16x16_MULT_REG{number}": Const(0, 1) for number in (1, 2)},
+    **{f"p_{name}OUTPUT_SELECT": Const(2, 2) for name in ("TOP", "BOT")},
+}
+"""Both 8x8 multipliers, signed; the adders behind them are left out."""
+
+UNUSED = {
+    **{f"i_{name}": Const(0, 16) for name in ("C", "D")},
+    **{f"i_{name}": Const(0, 1) for name in ("BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")},
+    **{f"i_{name}": Const(0, 1) for name in ("OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT")},
+    **{f"i_{name}": Const(0, 1) for name in ("CI", "ACCUMCI", "SIGNEXTIN")},
+}
+
+
+class Ice40:
+    """A technology for gen.verilog.to_verilog: one object per design.
+
+    Multipliers are handed out in halves: two elements that have the same activation and take their weights in the same
+    cycle share an SB_MAC16, as neighbours in a row do in a compact array. Registers of both operands are inside.
+    """
+
+    def __init__(self) -> None:
+        self._open: tuple[Value, Value, Signal, Signal] | None = None
+
+    def multiply(self, m: Module, name: str, activation: Value, weight: Value, first: Value) -> tuple[Value, Value]:
+        """rtl/pe.py: the registered activation, and its product with the registered weight."""
+        east = Signal(signed(8), name=f"activation_{name}", reset_less=True)
+        m.d.sync += east.eq(activation)
+        if self._open is not None:
+            with_activation, with_first, weights, products = self._open
+            if with_activation is activation and with_first is first:
+                self._open = None
+                m.d.comb += weights[8:].eq(weight)
+                return east, products[16:].as_signed()
+        weights = Signal(16, name=f"weights_{name}")
+        products = Signal(32, name=f"products_{name}")
+        m.d.comb += weights[:8].eq(weight)
+        m.submodules[f"mac_{name}"] = Instance(
+            "SB_MAC16",
+            i_CLK=ClockSignal(),
+            i_CE=Const(1, 1),
+            i_A=weights,
+            i_AHOLD=~first,
+            i_B=Cat(activation, activation),
+            o_O=products,
+            **DUAL_8X8,
+            **UNUSED,
+        )
+        self._open = activation, first, weights, products
+        return east, products[:16].as_signed()
+
+    def memory_1rw(self, memory: Memory1RW) -> Module:
+        """rtl/memory.py: SB_SPRAM256KA, as many as it takes; bytes or whole words are written."""
+        m = Module()
+        rows = -(-memory.depth // SPRAM_DEPTH)
+        columns = -(-memory.width // SPRAM_WIDTH)
+        mask = Cat(bit.replicate(memory.granularity // NIBBLE) for bit in memory.write_enable)
+        row = memory.address[14:] if rows > 1 else Const(0, 1)
+        row_read = Signal.like(row, name="row_read") if rows > 1 else row
+        if rows > 1:
+            with m.If(memory.read_enable):
+                m.d.sync += row_read.eq(row)
+        words = []
+        for index in range(rows):
+            here = row == index
+            outputs = Signal(columns * SPRAM_WIDTH, name=f"row_{index}")
+            for column in range(columns):
+                part = slice(column * SPRAM_WIDTH, (column + 1) * SPRAM_WIDTH)
+                nibbles = slice(part.start // NIBBLE, part.stop // NIBBLE)
+                m.submodules[f"spram_{index}_{column}"] = Instance(
+                    "SB_SPRAM256KA",
+                    i_CLOCK=ClockSignal(),
+                    i_ADDRESS=Cat(memory.address[:14], Const(0, 14))[:14],
+                    i_DATAIN=Cat(memory.write_data[part], Const(0, SPRAM_WIDTH))[:SPRAM_WIDTH],
+                    i_MASKWREN=Cat(mask[nibbles], Const(0, 4))[:4],
+                    i_WREN=memory.write_enable.any(),
+                    i_CHIPSELECT=here & (memory.read_enable | memory.write_enable.any()),
+                    i_STANDBY=Const(0, 1),
+                    i_SLEEP=Const(0, 1),
+                    i_POWEROFF=Const(1, 1),  # active low
+                    o_DATAOUT=outputs[part],
+                )
+            words.append(outputs[: memory.width])
+        data = words[0]
+        for index, word in enumerate(words[1:], 1):
+            data = Mux(row_read == index, word, data)
+        m.d.comb += memory.read_data.eq(data)
+        return m

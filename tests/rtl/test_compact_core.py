@@ -6,7 +6,7 @@ from weft.rtl.isa import Opcode, Space, assemble, instruction
 from weft.rtl.registers import ErrorCause, Unit
 from weft.sw.transport import DeviceError, Job
 
-from tests.configurations import CONFIGURATIONS, device
+from tests.configurations import COMPACT, CONFIGURATIONS, device
 
 END = instruction(Opcode.END)
 
@@ -61,7 +61,7 @@ def test_loads_and_stores_take_turns_and_any_alignment():
 
 
 def test_tokens_are_fewer():
-    assert CONFIGURATIONS["compact"].token_bits < CONFIGURATIONS["8x8"].token_bits
+    assert COMPACT["compact"].token_bits < CONFIGURATIONS["8x8"].token_bits
     give = instruction(Opcode.LOAD, signal=1 << Unit.DRAIN, base=1, bytes=2, rows=1)
     with pytest.raises(DeviceError, match="token"):
         run([give] * 17 + [END])

@@ -8,9 +8,11 @@ from weft.sim.machine import Machine
 from weft.sim.verilated import MemoryModel, VerilatedNpu
 from weft.sw.transport import Job
 
-from tests.configurations import CONFIGURATIONS, device
+from tests.configurations import COMPACT, CONFIGURATIONS, device
 
 CYCLE_LIMIT = 200_000
+
+ALL = CONFIGURATIONS | COMPACT
 
 
 def on_machine(config, program, seed=None):
@@ -27,9 +29,9 @@ def on_rtl(npu, program):
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("name", ALL)
 def test_results_do_not_depend_on_the_order_that_tokens_leave_open(name, seed):
-    config = CONFIGURATIONS[name]
+    config = ALL[name]
     program = random_program(config, seed)
     expected = on_machine(config, program)
     for order in range(3):
@@ -37,10 +39,10 @@ def test_results_do_not_depend_on_the_order_that_tokens_leave_open(name, seed):
 
 
 @pytest.mark.parametrize("first", range(0, 40, 10))
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize("name", ALL)
 def test_the_rtl_equals_the_machine(name, first):
     """Ten programs, with the seeds from `first` on; every byte of memory is compared."""
-    config = CONFIGURATIONS[name]
+    config = ALL[name]
     for seed in range(first, first + 10):
         program = random_program(config, seed)
         assert (on_rtl(device(name), program) == on_machine(config, program)).all(), f"seed {seed}"

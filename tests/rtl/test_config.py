@@ -25,6 +25,9 @@ def test_power_of_two_at_least(value, expected):
         ({"accumulators": 1}, "accumulators must be from 2 to 32768, not 1"),
         ({"parameter_channels": 7, "lanes": 2}, r"parameter_channels must be a multiple of lanes \(2\)"),
         ({"axi": 1}, "axi must be true or false, not 1"),
+        ({"compact": True, "depthwise": True}, "depthwise must be false with compact, not True"),
+        ({"compact": True, "cols": 4, "lanes": 2}, "lanes must be 1 with compact, not 2"),
+        ({"counter_bits": 5}, "counter_bits must be from 6 to 16, not 5"),
         ({"axi_burst": 257}, "axi_burst must be from 1 to 256, not 257"),
         ({"colour": 1}, "colour is not a parameter; the parameters are rows, cols"),
     ],
@@ -55,6 +58,7 @@ def test_the_digest_depends_on_every_parameter():
         else:
             changed = other.get(field.name, value // 2 if field.name != "memory_width" else 64)
         changes = {field.name: changed} | ({"axi_width": 64} if field.name == "memory_width" else {})
+        changes |= {"lanes": 1} if field.name == "compact" else {}
         digests.add(base.replace(**changes).digest)
     assert len(digests) == len(dataclasses.fields(Config)) + 1
     assert base.digest32 == int(base.digest[:8], 16)

@@ -70,8 +70,9 @@ class PortMemory(Component):
         m.submodules.memory = memory = Memory1RW(config.memory_width, depth, 8)
         first, last = exact_log2(config.memory_bytes), exact_log2(self.memory_bytes)
 
-        read, read_line, read_left = self.read, Signal(range(depth)), Signal(bus.WORDS_BITS)
-        write, write_line, write_left = self.write, Signal(range(depth)), Signal(bus.WORDS_BITS)
+        read, read_line, write, write_line = self.read, Signal(range(depth)), self.write, Signal(range(depth))
+        read_left = Signal.like(read.request.payload.words, name="read_left")
+        write_left = Signal.like(write.request.payload.words, name="write_left")
         hosts, writes, reads = Signal(), Signal(), Signal()
         m.d.comb += [
             hosts.eq(self.host.valid & (~read.data.valid | read.data.ready)),

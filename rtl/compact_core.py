@@ -161,6 +161,8 @@ class CompactCore(Component):
             sequencer.stop.eq(control.failed),
             control.busy.eq(sequencer.busy),
             control.finished.eq(sequencer.finished),
+            self.busy.eq(sequencer.busy),
+            self.failed.eq(control.failed),
             control.dispatched.eq(sequencer.dispatched),
             self.interrupt.eq(control.interrupt),
         ]

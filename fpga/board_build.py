@@ -14,7 +14,7 @@ from .flow import Build, Design, best, design
 from .pll import MHZ
 from .report import Report
 
-TECHNOLOGIES: dict[Family, tuple[str, str]] = {"gowin": ("gowin", "Gowin")}
+TECHNOLOGIES: dict[Family, tuple[str, str]] = {"gowin": ("gowin", "Gowin"), "ice40": ("ice40", "Ice40")}
 """Module and class of each family's primitives; a family without builds the portable forms."""
 
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from weft.gen.presets import MEDIUM, TINY
+from weft.gen.presets import MEDIUM, NANO, TINY
 from weft.rtl.config import Config
 from weft.sw.errors import UserError
 
-from .device import Device, ecp5, gowin
+from .device import Device, ecp5, gowin, ice40
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,19 @@ _ALL = (
         lamps=(("led", 0), ("led", 1)),
         programmer="ulx3s",
         line="the USB connector US1 (FT231X)",
+    ),
+    Board(
+        name="icebreaker",
+        title="iCEBreaker",
+        platform=("icebreaker", "ICEBreakerPlatform"),
+        device=ice40("up5k", "sg48"),
+        clock="clk12",
+        clock_hz=21_000_000,
+        config=_serial(NANO),
+        memory_bytes=32 << 10,
+        lamps=(("led", 1), ("led", 0)),
+        programmer="ice40_generic",
+        line="its USB connector, the second of two ports (FT2232H)",
     ),
     Board(
         name="tang-primer-20k",

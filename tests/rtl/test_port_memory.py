@@ -106,9 +106,9 @@ class Traffic:
         )
 
 
-@pytest.mark.parametrize("width, pattern", [(32, "flowing"), (64, "half"), (128, "scarce")])
+@pytest.mark.parametrize("width, pattern", [(8, "half"), (32, "flowing"), (64, "half"), (128, "scarce")])
 def test_three_masters(width, pattern):
-    dut = PortMemory(Config(memory_width=width, axi_width=width), BYTES)
+    dut = PortMemory(Config(memory_width=width, axi_width=max(width, 32)), BYTES)
     traffic = Traffic(dut, width, pattern, 1)
     state = iter(("work", "dump", "end"))
     traffic.fill()

@@ -202,12 +202,12 @@ class Sequencer(Component):
                     for number, parts in enumerate(parts_in_words(code, width)):
                         faults = [(word & (mask >> number * width & (1 << width) - 1)).any()]
                         faults += [word[bit % width : bit % width + 2].all() for bit in pairs if bit // width == number]
-                        for part in parts:
-                            some = word[part.low : part.high].any()
-                            if part.ends:
-                                faults.append(~(some if part.begins else some | before))
-                            else:
-                                m.d.comb += part_set.eq(some)
                         with m.Case(number):
+                            for part in parts:
+                                some = word[part.low : part.high].any()
+                                if part.ends:
+                                    faults.append(~(some if part.begins else some | before))
+                                else:
+                                    m.d.comb += part_set.eq(some)
                             m.d.comb += illegal.eq(Cat(faults).any())
         return illegal

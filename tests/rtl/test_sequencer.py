@@ -11,8 +11,8 @@ from tests.rtl.common import simulate
 PROGRAM = 0x400
 
 
-def make(width=32, fetch_depth=3):
-    config = Config(memory_width=width, axi_width=width, fetch_depth=fetch_depth, scratchpad_bytes=8192)
+def make(width=32, fetch_depth=3, **options):
+    config = Config(memory_width=width, axi_width=width, fetch_depth=fetch_depth, scratchpad_bytes=8192, **options)
     return config, Sequencer(config)
 
 
@@ -98,6 +98,22 @@ def test_every_word_reaches_its_unit_in_order(width, stall, seed):
         words = [int.from_bytes(raw[at : at + width // 8], "little") for at in range(0, len(raw), width // 8)]
         assert received[unit] == words
     assert outcome == {"dispatched": len(program), "error": None}
+
+
+@pytest.mark.parametrize("width", [32, 64, 128, 512])
+def test_checks_see_fields_in_one_word_and_in_two(width):
+    """Counts of one bit, the lowest or another, in whatever words of the program they lie; then one count of 0."""
+    for value in (1, 4, 1 << 7):
+        config, dut = make(width, checks=True)
+        counts = dict.fromkeys(("run", "ky_count", "kx_count", "ox_count", "oy_count"), value)
+        good = isa.instruction(isa.Opcode.CONV, **counts, n_count=1)
+        program = [good, good, isa.instruction(isa.Opcode.END)]
+        assert run(dut, config, isa.assemble(program))[1] == {"dispatched": 3, "error": None}
+        for name in counts:
+            config, dut = make(width, checks=True)
+            program[1] = isa.instruction(isa.Opcode.CONV, **counts | {name: 0}, n_count=1)
+            outcome = run(dut, config, isa.assemble(program))[1]
+            assert outcome["error"] == (ErrorCause.ILLEGAL_INSTRUCTION, PROGRAM + 64)
 
 
 def test_illegal_opcode_stops_with_its_address():

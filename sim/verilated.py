@@ -94,6 +94,8 @@ def _open(path: Path) -> ctypes.CDLL:
         ("new", pointer, (pointer, word, pointer, pointer)),
         ("delete", None, (pointer,)),
         ("reset", None, (pointer,)),
+        ("choose_mutant", None, (pointer, ctypes.c_uint)),
+        ("coverage", None, (pointer, ctypes.c_char_p)),
         ("cycle", word, (pointer,)),
         ("fault", ctypes.c_char_p, (pointer,)),
         ("idle", None, (pointer, word)),
@@ -200,6 +202,14 @@ class VerilatedNpu:
     def reset(self) -> None:
         """Pulse the reset of the NPU and forget all transfers under way."""
         self._library.weft_reset(self._sim)
+
+    def choose_mutant(self, number: int) -> None:
+        """Break a library of weft.sim.mutated in this way, from the next cycle on; 0 is not at all."""
+        self._library.weft_choose_mutant(self._sim, number)
+
+    def write_coverage(self, path: Path) -> None:
+        """Write what was used since the last call, for a library of weft.sim.coverage."""
+        self._library.weft_coverage(self._sim, str(path).encode())
 
     def run(self, job: Job) -> RunReport:
         """Do all runs of a job.

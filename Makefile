@@ -12,12 +12,15 @@ export PIP_USER := 0
 export PYTHON
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench generate test verify lint clean
+.PHONY: help demo bench generate test verify mutants coverage crosses lint clean
 
 help:
 	@echo "make demo       LeNet-5 on the RTL of an 8x8 NPU, checked byte for byte (ARGS=\"--mnist DIR\" for MNIST)"
 	@echo "make test       lint, types and all tests"
 	@echo "make verify     proofs, faults, mutants, coverage: docs/verification.md (ARGS=\"formal mutants\")"
+	@echo "make mutants    breaks the RTL in each way of sim/mutants.py, and shows what notices"
+	@echo "make coverage   lines and bits of the RTL that have run (ARGS=\"number of programs\")"
+	@echo "make crosses    combinations of shape, operator, stride, padding, rest and stalls that have run"
 	@echo "make bench      cycles, bound and ratio per layer"
 	@echo "make generate   Verilog, JSON and C header of an NPU in build/npu (ARGS=\"--preset large\")"
 	@echo "make clean      remove all that was made, the environment included"
@@ -36,6 +39,15 @@ test: lint
 
 verify: $(VENV)/ready-test
 	@$(BIN)/python -m tests.verify $(if $(ARGS),$(ARGS),--docs docs/verification.md)
+
+mutants: $(VENV)/ready-test
+	@$(BIN)/python -m weft.sim.killing
+
+coverage: $(VENV)/ready-test
+	@$(BIN)/python -m weft.sim.covering $(ARGS)
+
+crosses: $(VENV)/ready-test
+	@$(BIN)/python -m tests.crosses $(ARGS)
 
 # mypy does not see through the editable installation: it gets the five folders as one package by links.
 lint: $(VENV)/ready-test

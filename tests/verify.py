@@ -8,11 +8,14 @@ the marks of the file: those of all campaigns, or with --list those alone that n
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
 import typer
+from weft.sim import covering, killing
+from weft.sim.coverage import sheet as unreached
 from weft.sim.verification import Campaign, Row, run_campaigns, sheet
 from weft.sw.commands.figures import Sheet, insert
 from weft.sw.commands.progress import standard_output
@@ -20,10 +23,19 @@ from weft.sw.commands.shared import processors
 from weft.sw.errors import UserError
 from weft.sw.files import replace_file
 
+from tests import crosses
+from tests.configurations import CONFIGURATIONS
+from tests.cosim import stalls
 from tests.formal import proofs
 from tests.link_campaign import link_faults
 
 CAMPAIGNS: dict[str, Campaign] = {
+    "stalls 1": partial(stalls.campaign, "verilator", 1),
+    "stalls 2": partial(stalls.campaign, "icarus", 16),
+    **{f"crosses {name}": partial(crosses.campaign, [name]) for name in CONFIGURATIONS},
+    "coverage": covering.campaign,
+    "mutants 1": partial(killing.campaign, 0, 2),
+    "mutants 2": partial(killing.campaign, 1, 2),
     "formal": proofs.campaign,
     "link": link_faults,
 }
@@ -32,7 +44,7 @@ are both meant by the name "faults"."""
 
 MARKS = ("<!-- verify:begin -->", "<!-- verify:end -->")
 
-STATIC: dict[str, Callable[[], Sheet]] = {"proofs": proofs.sheet}
+STATIC: dict[str, Callable[[], Sheet]] = {"proofs": proofs.sheet, "unreached": unreached}
 """Tables of the page that say what is done, not what came out; by the name of their marks."""
 
 

@@ -1,0 +1,164 @@
+"""Which lines of the RTL run and which of its bits move: Verilator's counts, read and named.
+
+    python -m weft.sim.coverage [PROGRAMS]
+
+Lines are those of the Verilog that Amaranth makes, whose branches are those of the sources: a line that never ran is
+named by its module and by the register or signal that it would have set. Lines that no run can reach are in UNREACHED,
+with the reason.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+from weft.rtl.config import Config
+from weft.sim.killing import CONFIG as BASE
+from weft.sim.library import compile_library, npu_verilog
+from weft.sw.commands.figures import Sheet
+
+CONFIG = BASE.replace(fences=True, checks=True, autopsy=True)
+"""All that can be built."""
+
+ONE_BY_ONE = "one branch per unit and cause; tests/rtl/test_faults.py and test_legality_rtl.py reach each"
+
+UNREACHED: Mapping[str, str] = {
+    "npu.core.faults: *": ONE_BY_ONE,
+    "npu.core.*_unit.rows: beyond": ONE_BY_ONE,
+    "npu.core.*_unit.rows: wrapped": ONE_BY_ONE,
+    "npu.core.*_unit*: line_beyond": ONE_BY_ONE,
+    "npu.core.array_unit: $signal": ONE_BY_ONE,
+    "npu.core.*_gate: activity": "a unit does not wait for its own tokens: such a mask is illegal",
+    "npu.core.control: *_wait_*": "counters of states that a unit does not have",
+}
+"""Why some lines never run: a pattern of their names (see Line), and the reason."""
+
+
+@cache
+def coverage_library(config: Config) -> Path:
+    """The compiled NPU of a configuration that counts what it uses.
+
+    Raises
+    ------
+    UserError
+        As compile_library does.
+    """
+    return compile_library(npu_verilog(config), coverage=True)
+
+
+_POINT = re.compile(r"^C '(.*)' (\d+)$")
+
+
+@dataclass
+class Coverage:
+    """Counts from any number of runs of one build."""
+
+    lines: dict[int, int] = field(default_factory=dict)
+    """How often each line of the Verilog ran that can run."""
+    toggles: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How often each bit rose, and fell, by module and bit."""
+
+    def read(self, path: Path) -> None:
+        """Add the counts of a file that Verilator wrote.
+
+        Raises
+        ------
+        ValueError
+            For a line that is none of such a file.
+        """
+        for line in path.read_text().splitlines():
+            if line.startswith("#"):
+                continue
+            found = _POINT.match(line)
+            if found is None:
+                raise ValueError(f"{path}: this is not a count: {line!r}")
+            values = dict(part.split("\x02", 1) for part in found[1].split("\x01") if part)
+            self._add(values, int(found[2]))
+
+    def _add(self, values: Mapping[str, str], count: int) -> None:
+        kind, _, module = values["page"].partition("/")
+        if kind == "v_toggle":
+            key = module, values["o"]
+            self.toggles[key] = self.toggles.get(key, 0) + count
+        else:
+            # An `else` that is not written has no lines.
+            for number in numbers(values.get("S", "")):
+                self.lines[number] = self.lines.get(number, 0) + count
+
+    def share(self) -> float:
+        """Per cent of the lines that ran."""
+        return 100 * sum(count > 0 for count in self.lines.values()) / len(self.lines)
+
+    def toggled(self) -> float:
+        """Per cent of all rises and falls of bits that took place."""
+        return 100 * sum(count > 0 for count in self.toggles.values()) / len(self.toggles)
+
+
+def numbers(text: str) -> Iterator[int]:
+    """The numbers of "3-5,9"."""
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the Verilog: its module, and what it sets and when, in words that do not change from build to build."""
+
+    number: int
+    name: str
+    """module: what it sets"""
+    text: str
+
+
+_MODULE = re.compile(r"^module \\?([^\s(]+)")
+
+
+_NUMBER = re.compile(r"\$\d+")
+"""What Yosys appends to names that there are twice."""
+
+
+def named(verilog: str, wanted: set[int]) -> list[Line]:
+    """The lines of these numbers."""
+    lines = verilog.splitlines()
+    found = []
+    module, start = "", 0
+    for number, text in enumerate(lines, 1):
+        if match := _MODULE.match(text):
+            module, start = match[1], number
+        if number in wanted:
+            name = _NUMBER.sub("", f"{module}: {_target(lines, start, number)}")
+            found.append(Line(number, name, text.strip()))
+    return found
+
+
+def _target(lines: list[str], start: int, number: int) -> str:
+    """What the block around a line sets: the register behind a temporary name, else the name itself."""
+    for text in lines[number - 1 : number + 40]:
+        match = re.match(r"^\s*(\\\S+|\w+)\s*(?:\[[^]]*\]\s*)?(<=|=) ", text)
+        if match is None:
+            continue
+        name = match[1]
+        if match[2] == "=" and name.startswith("\\$"):
+            for later in lines[start:]:
+                if later.startswith("endmodule"):
+                    break
+                register = re.match(r"^\s*(?:always_ff @\(posedge clk\)\s*)?(\\\S+|\w+)\s*<= (\\\S+) ?;", later)
+                if register and register[2] == name:
+                    return register[1].lstrip("\\")
+        return name.lstrip("\\")
+    return "(nothing)"
+
+
+def unexplained(lines: list[Line]) -> list[Line]:
+    """Those that UNREACHED does not explain."""
+    return [line for line in lines if not any(fnmatchcase(line.name, pattern) for pattern in UNREACHED)]
+
+
+def sheet() -> Sheet:
+    """The table of what is never reached, and why."""
+    return Sheet(
+        "Lines that no run reaches", ("lines", "reason"), [(f"`{name}`", why) for name, why in UNREACHED.items()]
+    )

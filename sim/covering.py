@@ -1,0 +1,216 @@
+"""The runs whose coverage is counted: random programs, LeNet-5, and all that can go wrong.
+
+    python -m weft.sim.covering [PROGRAMS]
+
+prints the table of lines and bits per module, and names the lines that never ran.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+from weft.rtl.isa import INSTRUCTION_BYTES, Instruction, Opcode, Space, assemble, fields, instruction
+from weft.rtl.registers import REGISTERS, Unit
+from weft.sim.coverage import CONFIG, Coverage, coverage_library, named, unexplained
+from weft.sim.faulty import Channel, FaultyNpu, Response
+from weft.sim.fuzz import random_program
+from weft.sim.killing import MEMORY_BYTES, MODELS
+from weft.sim.library import npu_verilog
+from weft.sim.verification import Row
+from weft.sw.commands.figures import Sheet
+from weft.sw.transport import DeviceError, Job
+
+PROGRAMS = 168
+LINES_BAR = 98.0
+
+
+def _legal(npu: FaultyNpu, seeds: range) -> None:
+    for seed in seeds:
+        program = random_program(CONFIG, seed)
+        npu.write(0, program.memory)
+        npu.run(Job(0, program.bases))
+
+
+def _lenet(npu: FaultyNpu) -> None:
+    from weft.sw.commands.shared import LENET
+    from weft.sw.compiler.model_compiler import compile_model
+    from weft.sw.datasets import scikit_digits, to_input
+    from weft.sw.driver import Device
+    from weft.sw.onnx.reader import read_onnx
+
+    Device(npu).run(compile_model(read_onnx(LENET), CONFIG), [to_input(scikit_digits("held").images[:1])])
+
+
+KINDS = 7
+
+
+def _code(program: list[Instruction]) -> NDArray[np.uint8]:
+    return np.frombuffer(assemble(program), np.uint8)
+
+
+def _extreme(program: list[Instruction], random: np.random.Generator) -> NDArray[np.uint8]:
+    """The program with one field of one instruction as large, or as small, as its bits allow."""
+    place = int(random.integers(len(program) - 1))
+    one = program[place]
+    names = [name for name in one.fields if name not in ("wait", "signal", "tag")]
+    name = names[int(random.integers(len(names)))]
+    shape = fields(one.opcode)[name][1]
+    low, high = (-(1 << shape.width - 1), (1 << shape.width - 1) - 1) if shape.signed else (0, (1 << shape.width) - 1)
+    changed = Instruction(one.opcode, one.fields | {name: (low, high)[int(random.integers(2))]})
+    return _code([*program[:place], changed, *program[place + 1 :]])
+
+
+def _overflow(unit: Unit) -> NDArray[np.uint8]:
+    """A unit that gives more tokens than can be counted."""
+    program = [one for _ in range(70) for one in _instructions(unit, signal=1 << (unit + 1) % len(Unit))]
+    return _code([*program, instruction(Opcode.END)])
+
+
+def _instructions(unit: Unit, **tokens: int) -> list[Instruction]:
+    """A small instruction of a unit with these tokens; for the array and the drain one of each, which need each other's
+    halves."""
+    row = {"space": Space.SCRATCHPAD, "base": 1, "bytes": 64, "rows": 1, "offset": 0}
+    counts = dict.fromkeys(("run", "ky_count", "kx_count", "ox_count", "oy_count", "n_count"), 1)
+    windows = dict.fromkeys(("rows", "pixels", "group", "window_height", "window_width", "channels"), 1)
+    of = {
+        Unit.LOAD: (Opcode.LOAD, row),
+        Unit.ARRAY: (Opcode.CONV, counts | {"acquire": 1, "commit": 1, "entry_step": 1}),
+        Unit.DRAIN: (Opcode.DRAIN, windows | {"release": 1, "maximum": 127}),
+        Unit.STORE: (Opcode.STORE, row | {"base": 2}),
+    }
+    units = (Unit.ARRAY, Unit.DRAIN) if unit in (Unit.ARRAY, Unit.DRAIN) else (unit,)
+    return [instruction(of[one][0], **of[one][1], **(tokens if one is unit else {})) for one in units]
+
+
+def _pairs() -> NDArray[np.uint8]:
+    """Every unit waits once for a token of every other one."""
+    program = []
+    for giver in Unit:
+        for taker in Unit:
+            if giver is not taker:
+                program += _instructions(giver, signal=1 << taker) + _instructions(taker, wait=1 << giver)
+    return _code([*program, instruction(Opcode.END)])
+
+
+def _wrong(npu: FaultyNpu, seeds: range) -> None:
+    """Faults of every kind on every channel, fences, flipped bits, fields out of range, tokens without end, resets in
+    the middle of a run."""
+    random = np.random.default_rng(seeds.start)
+    for seed in seeds:
+        program = random_program(CONFIG, seed)
+        raw = program.memory.copy()
+        limit = 20_000
+        kind = seed % KINDS
+        hung = False
+        if kind == 0:
+            channel = (Channel.R, Channel.W, Channel.AR, Channel.AW, Channel.B)[seed // KINDS % 5]
+            response = (Response.SLVERR, Response.DECERR, Response.NONE)[seed // KINDS % 3]
+            if channel not in (Channel.R, Channel.W):
+                response = Response.NONE
+            hung = response is Response.NONE
+            npu.inject(channel, int(random.integers(1, (8, 200)[seed % 2])), response)
+        elif kind in (1, 2):
+            # A bit of a field, and an opcode that is none.
+            place = INSTRUCTION_BYTES * int(random.integers(len(program.program)))
+            place += int(random.integers(1, INSTRUCTION_BYTES)) if kind == 1 else 0
+            raw[place] ^= 1 << int(random.integers(8))
+        elif kind == 3:
+            limit = int(random.integers(200, 4000))
+        elif kind == 4:
+            code = _extreme(program.program, random)
+            raw[: len(code)] = code
+        elif kind == 5:
+            code = _pairs() if seed // KINDS % 5 == 4 else _overflow(Unit(seed // KINDS % 5))
+            raw[: len(code)] = code
+        else:
+            first = 4096 * int(random.integers(0, 300))
+            npu.write_register("READ_FIRST", first * int(seed % 2))
+            npu.write_register("READ_LAST", (1 << 20) + first)
+            npu.write_register("WRITE_FIRST", (2 << 20) * int(seed % 2))
+            npu.write_register("WRITE_LAST", (2 << 20) + (4096 if seed % 2 else -1))
+        npu.write_register("WATCHDOG", 1000)
+        npu.write_register("LIMIT", (0, 3000)[seed % 2])
+        npu.write(0, raw)
+        with suppress(DeviceError):
+            npu.run(Job(0, program.bases, cycle_limit=limit))
+        for register in REGISTERS:
+            npu.read_register(register.name)
+        if not hung:
+            npu.behave()
+        npu.reset()
+        for name, value in (("READ_FIRST", 0), ("READ_LAST", ~0), ("WRITE_FIRST", 0), ("WRITE_LAST", ~0)):
+            npu.write_register(name, value & 0xFFFF_FFFF)
+
+
+def collect(programs: int = PROGRAMS) -> Coverage:
+    """The coverage of all runs, `programs` random programs among them, half of them with something wrong."""
+    coverage = Coverage()
+    with TemporaryDirectory() as folder:
+        for index, model in enumerate(MODELS):
+            npu = FaultyNpu(CONFIG, MEMORY_BYTES, model, coverage_library(CONFIG))
+            share = programs // (2 * len(MODELS))
+            _legal(npu, range(index * share, (index + 1) * share))
+            if index == 0:
+                _lenet(npu)
+            _wrong(npu, range(index * share, (index + 1) * share))
+            npu.power_cycle()
+            npu.write_coverage(Path(folder) / "coverage.dat")
+            coverage.read(Path(folder) / "coverage.dat")
+            npu.close()
+    return coverage
+
+
+def campaign(programs: int = PROGRAMS) -> Iterator[Row]:
+    """Lines covered or explained, and bits moved."""
+    start = perf_counter()
+    coverage = collect(programs)
+    missed = named(npu_verilog(CONFIG), {number for number, count in coverage.lines.items() if not count})
+    failures = [f"{line.name} ({line.text})" for line in unexplained(missed)]
+    seeds = f"0 to {programs // 2 - 1}"
+    seconds = perf_counter() - start
+    yield Row("lines of the RTL that ran", round(coverage.share(), 2), [], LINES_BAR, seconds, seeds, "%")
+    yield Row("lines of the RTL that ran or are explained", len(coverage.lines), failures, 1, 0, seeds)
+    yield Row("rises and falls of the RTL's bits", round(coverage.toggled(), 2), [], 0, 0, seeds, "%")
+
+
+def report(coverage: Coverage) -> Sheet:
+    """Lines and bits per module."""
+    lines: dict[str, list[int]] = {}
+    for line in named(npu_verilog(CONFIG), set(coverage.lines)):
+        counts = lines.setdefault(line.name.partition(":")[0], [0, 0])
+        counts[0] += 1
+        counts[1] += coverage.lines[line.number] > 0
+    bits: dict[str, list[int]] = {}
+    for (module, _), count in coverage.toggles.items():
+        counts = bits.setdefault(module, [0, 0])
+        counts[0] += 1
+        counts[1] += count > 0
+    rows = []
+    for module in sorted(set(lines) | set(bits)):
+        all_lines, ran = lines.get(module, [0, 0])
+        all_bits, moved = bits.get(module, [0, 0])
+        shares = (
+            f"{100 * part / whole:.1f}%" if whole else "" for part, whole in ((ran, all_lines), (moved, all_bits))
+        )
+        rows.append((module, f"{all_lines:,}", *shares))
+    rows.append(("all", f"{len(coverage.lines):,}", f"{coverage.share():.1f}%", f"{coverage.toggled():.1f}%"))
+    return Sheet("Coverage of the RTL", ("module", "lines", "ran", "bits moved"), rows)
+
+
+def _main() -> None:
+    from weft.sw.commands.progress import standard_output
+
+    coverage = collect(int(sys.argv[1]) if len(sys.argv) > 1 else PROGRAMS)
+    console = standard_output()
+    console.print(report(coverage).terminal())
+    for line in named(npu_verilog(CONFIG), {number for number, count in coverage.lines.items() if not count}):
+        print(f"{'' if line in unexplained([line]) else '(explained) '}{line.number}: {line.name}: {line.text}")
+
+
+if __name__ == "__main__":
+    _main()

@@ -35,6 +35,7 @@ from ..graph import (
     TransposeConv2D,
 )
 from .binary import binary, known
+from .channels import narrowed
 from .elementwise import clamp, requantize
 from .images import pixel_of, root_of
 from .joins import share_drains
@@ -92,9 +93,9 @@ def lower_operator(operator: Operator, graph: Graph, config: Config) -> list[Lay
             raise UserError(f"has the activation {tensor.name!r} of type {tensor.dtype}, supported is int8")
     match operator:
         case Conv2D():
-            return conv(operator, sources[0], target, config)
+            return narrowed(conv(operator, sources[0], target, config), config)
         case FullyConnected():
-            return fully_connected(operator, sources[0], target)
+            return narrowed(fully_connected(operator, sources[0], target), config)
         case TransposeConv2D():
             return transpose_conv(operator, sources[0], target)
         case MaxPool2D():

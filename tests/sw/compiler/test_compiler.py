@@ -143,7 +143,7 @@ def test_uint8_model_of_three_axes():
     "changes, sentence",
     [
         ({"scratchpad_bytes": 256}, "needs more than the 256 bytes of scratchpad at once, even a row at a time"),
-        ({"parameter_channels": 64}, "'/fc1/Gemm' has 120 channels with padding to whole lanes, 56 more than the 64"),
+        ({"parameter_channels": 4}, "'/pool1/MaxPool' has 6 channels with padding to whole lanes, 2 more than the 4"),
         ({"accumulators": 2}, "conv+max pool '/conv1/Conv' needs more than the 2 accumulators of the configuration"),
         ({"weight_tiles": 8}, "conv+max pool '/conv1/Conv' needs 5 weight tiles at once while as many are loaded"),
     ],

@@ -94,10 +94,10 @@ class _Calibration(CalibrationDataReader):
         return self.rest.pop() if self.rest else None
 
 
-def quantized(folder, form, activations, weights, per_channel):
-    """The network, quantized."""
+def quantized(folder, form, activations, weights, per_channel, model=None):
+    """The model, or the network, quantized."""
     source, target = folder / "float.onnx", folder / "quantized.onnx"
-    onnx.save(network(), source)
+    onnx.save(model or network(), source)
     logging.disable(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

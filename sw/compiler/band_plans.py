@@ -21,7 +21,7 @@ FEW_TILES = 4
 """Weights of no more tiles than that always stay on the chip: sums and copies have them, and share them."""
 
 MOST_WAYS = 3
-"""The fastest ways, of which one is chosen."""
+"""The fastest ways that fit, of which one is chosen."""
 
 TILE_CYCLES = 12
 """Roughly what a tile costs besides its passes."""
@@ -61,10 +61,15 @@ def plan_bands(arrangement: Arrangement, config: Config) -> Course:
 def _chosen(layer: Layer, portion: int | None, config: Config) -> tuple[Way, Frame]:
     """The way and the frame of the fewest cycles."""
     found: list[tuple[int, int, Way, Frame]] = []
-    for way in sorted(ways(layer, config), key=lambda one: cycles(layer, one))[:MOST_WAYS]:
+    fitting = 0
+    for way in sorted(ways(layer, config), key=lambda one: cycles(layer, one)):
+        before = len(found)
         for frame in frames(layer, way, config, portion):
             plan = Plan(way, _tiles(frame, frame.height))
             found.append((_cost(layer, plan, config), len(found), way, frame))
+        fitting += len(found) > before
+        if fitting == MOST_WAYS:
+            break
     if not found:
         what = "does not fit into the accumulator" if portion is None else "has weights that do not fit in parts"
         raise UserError(f"{layer.op} {layer.name!r} {what} of the configuration")

@@ -1,12 +1,16 @@
-"""Layers of more channels than have parameters on the chip: several, side by side in what they make."""
+"""Layers in parts that have some of the channels each: of more channels than have parameters on the chip, and means of
+whole images that are larger than the scratchpad."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from weft.rtl.config import Config
 
+from ..graph import Slice, Tensor
 from .elementwise import numbered
+from .images import image_of
 from .layers import Layer
+from .movement import slice_
 
 
 def narrowed(layers: Sequence[Layer], config: Config) -> list[Layer]:
@@ -37,3 +41,44 @@ def _parts(layer: Layer, config: Config) -> Iterator[Layer]:
             macs=layer.macs * outputs // total,
             place=replace(layer.place, channel=layer.place.channel + first),
         )
+
+
+def means_in_parts(layers: list[Layer], source: Tensor, config: Config) -> list[Layer]:
+    """The layers; one that sums up a whole image, which no band of rows can do, finds a few channels of it at a time
+    where the image does not fit."""
+    if (
+        len(layers) > 1
+        or layers[0].sums_size != (1, 1)
+        or source.size + layers[0].target_bytes <= config.scratchpad_bytes
+    ):
+        return layers
+    layer, (size, channels) = layers[0], image_of(source)
+    pixels = size[0] * size[1]
+    fitting = [n for n in range(1, channels) if channels % n == 0 and 2 * pixels * n <= config.scratchpad_bytes]
+    if not fitting:
+        return layers
+    count = fitting[-1]
+    image = replace(source, shape=(1, *size, channels))
+    found: list[Layer] = []
+    for first in range(0, channels, count):
+        name = f"{layer.name}.{first // count}"
+        part = replace(image, name=f"{name}.channels", shape=(1, *size, count))
+        taking = Slice(part.name, (source.name,), part.name, start=(0, 0, 0, first), step=(1, 1, 1, 1))
+        found += numbered(slice_(taking, image, part, config))
+        some = slice(first, first + count)
+        found.append(
+            replace(
+                layer,
+                name=name,
+                sources=(part.name,),
+                input_channels=count,
+                output_channels=count,
+                groups=count,
+                weights=layer.weights[some],
+                bias=layer.bias[some],
+                multiplier=layer.multiplier[some],
+                shift=layer.shift[some],
+                place=replace(layer.place, channel=first),
+            )
+        )
+    return found

@@ -35,7 +35,7 @@ from ..graph import (
     TransposeConv2D,
 )
 from .binary import binary, known
-from .channels import narrowed
+from .channels import means_in_parts, narrowed
 from .elementwise import clamp, requantize
 from .images import pixel_of, root_of
 from .joins import share_drains
@@ -101,9 +101,9 @@ def lower_operator(operator: Operator, graph: Graph, config: Config) -> list[Lay
         case MaxPool2D():
             return max_pool(operator, sources[0], target)
         case AveragePool2D():
-            return average_pool(operator, sources[0], target)
+            return means_in_parts(average_pool(operator, sources[0], target), sources[0], config)
         case MeanPool2D():
-            return mean_pool(operator, sources[0], target)
+            return means_in_parts(mean_pool(operator, sources[0], target), sources[0], config)
         case Requantize():
             return requantize(operator, sources[0], target, config)
         case Clamp():

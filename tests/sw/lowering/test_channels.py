@@ -7,7 +7,7 @@ from weft.sim.golden_graph import run_graph
 from weft.sim.transports import MachineTransport
 from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.driver import Device
-from weft.sw.graph import Lookup
+from weft.sw.graph import AveragePool2D, Lookup, MeanPool2D
 from weft.sw.lowering.channels import narrowed
 from weft.sw.lowering.lower import lower_operator
 from weft.sw.network import NPU
@@ -42,3 +42,32 @@ def test_wide_layers_run_on_the_npu(scratchpad_bytes):
     inputs = [build.random.integers(-128, 128, (2, 6, 5, 3), np.int8)]
     found = Device(MachineTransport(network.config, seed=1)).run(network, inputs).outputs
     np.testing.assert_array_equal(found[graph.outputs[0]], run_graph(graph, inputs)[0])
+
+
+@pytest.mark.parametrize("kind", [MeanPool2D, AveragePool2D])
+@pytest.mark.parametrize("channels, parts", [(8, 4), (12, 4), (11, 11)])
+def test_means_of_large_images_take_some_channels_at_a_time(kind, channels, parts):
+    build = Builder(np.random.default_rng(channels), rounding="onnx")
+    x = build.conv(build.input((1, 12, 11, 2)), channels, (1, 1))
+    settings = {"window": (12, 11), "stride": (12, 11), "padding": (0, 0, 0, 0)}
+    if kind is MeanPool2D:
+        settings |= {"multiplier": 1 << 30, "shift": -4}
+    else:
+        settings |= {"counts_padding": False, "rounding": "onnx"}
+    y = build.add(kind, x, (1, 1, 1, channels), **settings)
+    graph = build.graph(build.conv(y, 3, (1, 1)))
+    config = CONFIG.replace(scratchpad_bytes=1024, depthwise=True)
+    means = [one for one in lower_operator(graph.operators[1], graph, config) if one.op in ("mean", "average pool")]
+    assert [one.place.channel for one in means] == [channels // parts * number for number in range(parts)]
+    network = compile_model(graph, config.replace(scratchpad_bytes=1024))
+    assert [row.where for row in network.rows] == [NPU] * 3
+    inputs = [build.random.integers(-128, 128, (2, 12, 11, 2), np.int8)]
+    found = Device(MachineTransport(network.config, seed=1)).run(network, inputs).outputs
+    np.testing.assert_array_equal(found[graph.outputs[0]], run_graph(graph, inputs)[0])
+
+
+def test_means_of_images_that_fit_are_one_layer():
+    build = Builder(np.random.default_rng(0))
+    settings = {"window": (4, 4), "stride": (4, 4), "padding": (0, 0, 0, 0), "multiplier": 1 << 30, "shift": -4}
+    graph = build.graph(build.add(MeanPool2D, build.input((1, 4, 4, 8)), (1, 1, 1, 8), **settings))
+    assert len(lower_operator(graph.operators[0], graph, CONFIG)) == 1

@@ -121,7 +121,8 @@ class Generator:
         for piece, plan in zip(arrangement.pieces, course.plans, strict=True):
             self.unwritten[piece.layer.target] += len(plan.tiles)
         self.arrivals = {buffer.name: Arrivals() for buffer in arrangement.buffers}
-        self.accesses: dict[str, list[int]] = {buffer.name: [] for buffer in arrangement.buffers}
+        # Units work in order, so that the last access of each is enough.
+        self.accesses: dict[str, dict[Opcode, int]] = {buffer.name: {} for buffer in arrangement.buffers}
         self.memory: dict[str, Memory] = defaultdict(Memory)
         self.loads: deque[tuple[Move, Span]] = deque()
         self.queued: set[str] = set()
@@ -231,11 +232,11 @@ class Generator:
         )
         memory.load = number
         self.arrivals[move.buffer].add(start + count, number)
-        self.accesses[move.buffer].append(number)
+        self.accesses[move.buffer][Opcode.LOAD] = number
 
     def _overwritten(self, buffer: str) -> Iterator[int]:
         """Whatever used the bytes that `buffer` now takes over."""
-        return (number for earlier in self.before[buffer] for number in self.accesses[earlier])
+        return (number for earlier in self.before[buffer] for number in self.accesses[earlier].values())
 
     def _available(self, buffer: str, count: int) -> int:
         """The instruction after which the first `count` bytes of `buffer` are in the scratchpad."""
@@ -266,7 +267,7 @@ class Generator:
                 weights=line,
                 **values,
             )
-            self.accesses[source].append(number)
+            self.accesses[source][Opcode.CONV] = number
             if plan.streamed:
                 self.stream.use(key, number)
             for _ in range(-(-len(self.loads) // (left + len(parts) - 1 - index))):
@@ -293,7 +294,7 @@ class Generator:
             parameters=line,
             **drain_fields(layer, mapping, tile, shape, target, config),
         )
-        self.accesses[layer.target].append(number)
+        self.accesses[layer.target][Opcode.DRAIN] = number
         self.constants.use(run.index, number)
         return number
 
@@ -317,7 +318,7 @@ class Generator:
                 local_step=strips.bytes * (strips.count > 1),
             )
             memory.stores.append((strips.first, strips.stop, number))
-            self.accesses[move.buffer].append(number)
+            self.accesses[move.buffer][Opcode.STORE] = number
 
 
 def generate(arrangement: Arrangement, course: Course, addresses: Mapping[str, int], config: Config) -> Code:

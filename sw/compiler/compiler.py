@@ -1,6 +1,7 @@
 """The compiler: from a graph of quantized operators to a program for one configuration."""
 
 from collections import Counter
+from collections.abc import Mapping
 from math import prod
 
 from weft.rtl.config import Config
@@ -8,7 +9,7 @@ from weft.rtl.fields import misfit
 from weft.rtl.isa import assemble
 
 from ..cycles.estimate import USUAL_MEMORY, Memory
-from ..cycles.playing import Course
+from ..cycles.playing import Course, work_of
 from ..cycles.timeline import layer_cycles, timeline
 from ..errors import UserError
 from ..graph import Graph, Tensor
@@ -23,6 +24,7 @@ from .boundary import split
 from .codegen import Code, generate, setup_program
 from .dataflow import Dataflow
 from .merging import groups_of
+from .overlaying import UNITS, lives_of, pack_lives
 from .passes import simplify
 from .planning import plan
 from .spilling import spill
@@ -31,6 +33,9 @@ from .tiling import pass_cycles
 MOST_SEARCHED = 40
 """Layers whose plans are searched for one by one, each knowing what comes before it; that takes seconds. Longer
 networks are planned as those that do not fit on the chip are, in bands."""
+
+SHARES = (1.0, 0.9, 0.75, 0.0)
+"""Parts of the scratchpad for buffers of layers that take turns, tried one after the other."""
 
 PORT_ALIGNMENT = 64
 """Inputs and outputs start at multiples of this in their buffers, and constants in the image: a word of the widest
@@ -49,8 +54,7 @@ def compile_graph(graph: Graph, config: Config, memory: Memory = USUAL_MEMORY) -
     boundary = split(graph)
     layers = lower(graph, boundary, config)
     inputs, outputs = (_transfers(graph, names) for names in (boundary.inputs, boundary.outputs))
-    arrangement, course = _arranged(graph, layers, inputs, outputs, config, memory)
-    addresses = place(arrangement.buffers, config)
+    arrangement, course, addresses = _arranged(graph, layers, inputs, outputs, config, memory)
     code = generate(arrangement, course, addresses, config)
     return _package(graph, inputs, outputs, arrangement, course, code, config, memory)
 
@@ -62,7 +66,7 @@ def _arranged(
     outputs: tuple[Transfer, ...],
     config: Config,
     memory: Memory,
-) -> tuple[Arrangement, Course]:
+) -> tuple[Arrangement, Course, Mapping[str, int]]:
     """Everything on the chip, layer after layer, if it fits; else in bands."""
     read, made = (tuple(one.buffer for one in some) for some in (inputs, outputs))
     sizes = {one.buffer: one.bytes for one in inputs}
@@ -70,15 +74,39 @@ def _arranged(
     buffers = buffers_of(layers, sizes, read, made)
     fits = pack(buffers, config.word_bytes)[1] <= config.scratchpad_bytes
     if fits and len(layers) <= MOST_SEARCHED:
-        groups = groups_of(layers, sizes, read, made, config)
-        return resident(layers, groups, sizes, inputs, outputs), plan(layers, read, config, groups)
+        return _resident(layers, sizes, inputs, outputs, config)
     layers = tuple(subsampled(layers, config))
     sizes |= {layer.target: layer.target_bytes for layer in layers}
     pitches = row_bytes(layers, {name: _pitch(graph.tensors[name]) for name in read})
     rows = tuple(by_rows(layer, pitches[layer.target], config) for layer in layers)
     flow = Dataflow(rows, sizes, read, made, config, memory)
     arrangement = _in_bands(flow, inputs, outputs)
-    return arrangement, plan_bands(arrangement, config)
+    return arrangement, plan_bands(arrangement, config), place(arrangement.buffers, config)
+
+
+def _resident(
+    layers: tuple[Layer, ...],
+    sizes: Mapping[str, int],
+    inputs: tuple[Transfer, ...],
+    outputs: tuple[Transfer, ...],
+    config: Config,
+) -> tuple[Arrangement, Course, Mapping[str, int]]:
+    """Everything on the chip. Layers that take turns keep more buffers alive; where gaps between these take too much,
+    less of the scratchpad is promised to them."""
+    read, made = ([one.buffer for one in some] for some in (inputs, outputs))
+    groups = groups_of(layers, config)
+    for share in SHARES:
+        course, taken = plan(layers, read, config, groups if share else (), sizes, made, share)
+        arrangement = resident(layers, taken, sizes, inputs, outputs)
+        if pack(arrangement.buffers, config.word_bytes)[1] <= config.scratchpad_bytes:
+            return arrangement, course, place(arrangement.buffers, config)
+        works = [work_of(layer, one, config) for layer, one in zip(layers, course.plans, strict=True)]
+        unit = max(config.scratchpad_bytes // UNITS, config.word_bytes)
+        lives = lives_of(works, course.order, sizes, made, unit)
+        starts = pack_lives(lives, config.scratchpad_bytes // unit)
+        if starts is not None:
+            return arrangement, course, {name: start * unit for name, start in starts.items()}
+    raise AssertionError("one layer after the other fits")
 
 
 def _in_bands(flow: Dataflow, inputs: tuple[Transfer, ...], outputs: tuple[Transfer, ...]) -> Arrangement:

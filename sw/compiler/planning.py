@@ -1,6 +1,6 @@
 """Chooses for each layer the mapping and the tiles that finish soonest, by playing them through the pipeline."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from weft.rtl.config import Config
@@ -9,7 +9,9 @@ from ..cycles.estimate import Pipeline
 from ..cycles.playing import Arrivals, Course, Order, Work, in_order, play, work_of
 from ..errors import UserError
 from ..lowering.layers import Layer
-from .merging import one_by_one, side_by_side
+from .interleaving import interleaved, lateness
+from .merging import allowed_cycles
+from .overlaying import UNITS, lives_of, peak
 from .tiling import LONGEST_LOAD, Plan, cuts, pass_cycles
 from .ways import Way, cycles, ways, weight_tiles
 
@@ -20,6 +22,9 @@ MOST_MAPPINGS = 4
 
 ENOUGH = 20_000
 """Instructions that are played through for a layer before the search for a better plan ends."""
+
+MOST_ORDERS = 6
+"""Orders of the tiles of a group that are played through."""
 
 MOST_PARTS = 3
 """Parts into which the first reduction of a single pixel is cut, while the end of its input is on its way."""
@@ -36,8 +41,10 @@ class State:
     finish: int
     """When the last drain is complete."""
     instructions: int
-    excess: int
-    """Cycles that layers take beyond what is allowed for their passes, see `allowed_cycles`."""
+    late: int
+    """What it counts that layers take more cycles than `allowed_cycles`."""
+    groups: tuple[range, ...]
+    """Layers side by side."""
 
     @property
     def costs(self) -> tuple[tuple[int, int], ...]:
@@ -45,13 +52,7 @@ class State:
         can go on, or both."""
         onwards = self.pipeline.array_free
         times = (self.finish, onwards, self.finish + onwards)
-        return tuple((time + self.excess, self.instructions) for time in times)
-
-
-def allowed_cycles(work: Work, config: Config) -> int:
-    """What a layer may take: 1.15 times its passes, and the way through the array and the drain."""
-    passes = sum(step.cycles for task in work.tasks for step in task.steps)
-    return passes * 115 // 100 + int(config.rows + config.cols) + 24
+        return tuple((time + self.late, self.instructions) for time in times)
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,33 @@ class Policy:
     """The weights come from memory, at most so many tiles of them at once."""
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What all layers share."""
+
+    layers: Sequence[Layer]
+    inputs: Sequence[str]
+    config: Config
+    groups: Sequence[range]
+    """Layers that may be computed side by side."""
+    sizes: Mapping[str, int]
+    """Bytes of each buffer."""
+    outputs: Sequence[str]
+    share: float
+    """Part of the scratchpad that buffers may take while layers are computed side by side."""
+
+
 def plan(
-    layers: Sequence[Layer], inputs: Sequence[str], config: Config, groups: Sequence[range] | None = None
-) -> Course:
-    """A plan per layer; layers of one group may be computed side by side.
+    layers: Sequence[Layer],
+    inputs: Sequence[str],
+    config: Config,
+    groups: Sequence[range] = (),
+    sizes: Mapping[str, int] | None = None,
+    outputs: Sequence[str] = (),
+    share: float = 1.0,
+) -> tuple[Course, tuple[range, ...]]:
+    """A plan per layer, and the groups of those that take turns; layers of one of `groups` may, if the buffers of
+    `sizes` bytes then leave room for each other in `share` of the scratchpad.
 
     Weights stay on the chip if they fit. Else the fastest is taken of: packing no pixels, if that makes them fit; and
     letting the weights that are used most often come from memory in each run.
@@ -77,17 +101,17 @@ def plan(
     UserError
         If a layer does not fit into the accumulator, or its weights not in parts into the weight store.
     """
-    groups = one_by_one(layers) if groups is None else groups
-    free = _planned(layers, inputs, [Policy()] * len(layers), groups, config)
+    setting = Setting(layers, inputs, config, groups, {} if sizes is None else sizes, outputs, share)
+    free = _planned(setting, [Policy()] * len(layers))
     if _weight_tiles(free) <= config.weight_tiles:
-        return Course(free.plans, free.order)
+        return Course(free.plans, free.order), free.groups
     fewest = [min(weight_tiles(one) for one in ways(layer, config)) for layer in layers]
-    tight = _planned(layers, inputs, [Policy(most) for most in fewest], groups, config)
+    tight = _planned(setting, [Policy(most) for most in fewest])
     found = [tight] if _weight_tiles(tight) <= config.weight_tiles else []
     for plans in (free.plans, tight.plans):
-        found.append(_planned(layers, inputs, _streams(layers, plans, config), groups, config))
+        found.append(_planned(setting, _streams(layers, plans, config)))
     best = min(found, key=lambda state: state.costs[0])
-    return Course(best.plans, best.order)
+    return Course(best.plans, best.order), best.groups
 
 
 def _weight_tiles(state: State) -> int:
@@ -112,28 +136,38 @@ def _streams(layers: Sequence[Layer], plans: Sequence[Plan], config: Config) -> 
     return [streamed if index in often[:count] else Policy(plans[index].weight_tiles) for index in range(len(layers))]
 
 
-def _planned(
-    layers: Sequence[Layer],
-    inputs: Sequence[str],
-    policies: Sequence[Policy],
-    groups: Sequence[range],
-    config: Config,
-) -> State:
+def _planned(setting: Setting, policies: Sequence[Policy]) -> State:
     """The best state found behind all layers; some of the best are carried from layer to layer."""
-    states = [State((), (), Pipeline(config), {}, 0, 0, 0)]
-    for group in groups:
-        before = states
-        for index in group:
-            layer, policy = layers[index], policies[index]
-            shared: dict[Plan, Work] = {}
-            states = _best(one for state in states for one in _extended(state, layer, inputs, policy, shared, config))
-            if not states:
-                raise UserError(f"{layer.op} {layer.name!r} {_obstacle(layer, policy, config)}")
-        if len(group) > 1 and all(policies[index] == Policy() for index in group):
-            some = [layers[index] for index in group]
-            for plans, works, order in side_by_side(some, config):
-                states = _best([*states, *(_with(state, some, inputs, plans, works, order) for state in before)])
-    return min(states, key=lambda state: state.costs[0])
+    layers, config = setting.layers, setting.config
+    states: list[list[State]] = [[] for _ in range(len(layers) + 1)]
+    states[0] = [State((), (), Pipeline(config), {}, 0, 0, 0, ())]
+    for index, (layer, policy) in enumerate(zip(layers, policies, strict=True)):
+        shared: dict[Plan, Work] = {}
+        found = _best(one for state in states[index] for one in _extended(state, layer, setting, policy, shared))
+        if not found:
+            raise UserError(f"{layer.op} {layer.name!r} {_obstacle(layer, policy, config)}")
+        states[index + 1] = _best([*states[index + 1], *found])
+        for group in setting.groups:
+            if group.start == index and all(policies[one] == Policy() for one in group):
+                states[group.stop] = _best([*states[group.stop], *_together(states[index], group, setting)])
+    return min(states[-1], key=lambda state: state.costs[0])
+
+
+def _together(states: Sequence[State], group: range, setting: Setting) -> Iterator[State]:
+    """The states with the layers of a group side by side, in the orders that leave room for all buffers."""
+    layers, config = setting.layers, setting.config
+    some = [layers[index] for index in group]
+    unit = max(config.scratchpad_bytes // UNITS, config.word_bytes)
+    used = {name for layer in some for name in (*layer.sources, layer.target)}
+    before = {name for layer in layers[: group.start] for name in (*layer.sources, layer.target)} | {*setting.inputs}
+    behind = {name for layer in layers[group.stop :] for name in layer.sources} | {*setting.outputs}
+    # What is only passed by is alive all the time.
+    others = sum(setting.sizes[name] for name in (before & behind) - used)
+    room = int(config.scratchpad_bytes * setting.share - others) // unit
+    for plans, works, order in interleaved(some, config, MOST_ORDERS):
+        if peak(lives_of(works, order, setting.sizes, behind, unit), 2 * len(order)) <= room:
+            for state in states:
+                yield _with(state, some, setting.inputs, plans, works, order)
 
 
 def _best(states: Iterable[State]) -> list[State]:
@@ -157,10 +191,10 @@ def _with(
     """The state with these layers computed like this."""
     first = len(state.plans)
     pipeline, arrivals = play(works, order, state.pipeline, _with_inputs(state, layers, inputs))
-    finish, excess = state.finish, state.excess
+    finish, late = state.finish, state.late
     for work in works:
         end = max(finish, arrivals[work.target][-1][1])
-        excess += max(end - finish - allowed_cycles(work, pipeline.config), 0)
+        late += lateness(end - finish, allowed_cycles(work, pipeline.config))
         finish = end
     return State(
         (*state.plans, *plans),
@@ -169,7 +203,8 @@ def _with(
         arrivals,
         finish,
         state.instructions + sum(work.instructions for work in works),
-        excess,
+        late,
+        (*state.groups, range(first, first + len(plans))),
     )
 
 
@@ -198,9 +233,10 @@ def _obstacle(layer: Layer, policy: Policy, config: Config) -> str:
 
 
 def _extended(
-    state: State, layer: Layer, inputs: Sequence[str], policy: Policy, shared: dict[Plan, Work], config: Config
+    state: State, layer: Layer, setting: Setting, policy: Policy, shared: dict[Plan, Work]
 ) -> Iterator[State]:
     """The state with one more layer, in every way that is worth a thought; `shared` keeps what all states need."""
+    config, inputs = setting.config, setting.inputs
     arrivals = _with_inputs(state, [layer], inputs)[layer.source]
     played = 0
     for tried in _choices(layer, policy, config):

@@ -157,6 +157,23 @@ def bytes_needed(layer: Layer, mapping: Mapping, shape: Shape, end: int) -> int:
     return rows * layer.input_size[1] * layer.input_channels
 
 
+def bytes_passed(layer: Layer, shape: Shape) -> int:
+    """How much of its dense input, from the start, a tile does not read: all above its first row."""
+    if layer.product:
+        return 0
+    first = min(max(shape.sums_rows[0] * layer.stride[0] - layer.before[0], 0), layer.input_size[0] - 1)
+    passed: int = first * layer.input_size[1] * layer.input_channels
+    return passed
+
+
+def bytes_touched(layer: Layer, tile: Tile) -> tuple[int, int]:
+    """The first byte of its target that a tile may write, and the one behind the last."""
+    if not layer.whole:
+        return 0, layer.target_bytes
+    pitch = layer.output_size[1] * layer.output_channels
+    return tile.rows[0] * pitch, sum(tile.rows) * pitch
+
+
 def bytes_finished(layer: Layer, plan: Plan, config: Config) -> list[int]:
     """Per tile: how much of the target is complete after it; nothing before the last where they are not the same."""
     finished = []

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from weft.rtl.config import Config
 
-from ..compiler.tiling import Plan, bytes_finished, bytes_needed, emptying_cycles, parts_of, portions_of, shape_of
+from ..compiler.tiling import (
+    Plan,
+    bytes_finished,
+    bytes_needed,
+    bytes_passed,
+    bytes_touched,
+    emptying_cycles,
+    parts_of,
+    portions_of,
+    shape_of,
+)
 from ..lowering.layers import Layer
 from .estimate import Pipeline, conv_cycles
 
@@ -46,6 +56,15 @@ class Task:
     """Cycles in the drain."""
     complete: int
     """Bytes of the target that are there behind it."""
+    passed: int
+    """Bytes of each source, from its start, that it does not read."""
+    touched: tuple[int, int]
+    """First byte of the target that it may write, and the one behind the last."""
+
+    @property
+    def cycles(self) -> int:
+        """In the array."""
+        return sum(step.cycles for step in self.steps)
 
 
 @dataclass(frozen=True)
@@ -79,7 +98,9 @@ def work_of(layer: Layer, candidate: Plan, config: Config) -> Work:
             needs = bytes_needed(layer, mapping, shape, part.end)
             steps.append(Step(conv_cycles(config, part.passes, shape.positions), part.operand, needs, index))
         short = max(config.weight_steps - shape.positions, 0)
-        tasks.append(Task(tuple(steps), short, emptying_cycles(layer, tile, shape, config), complete))
+        emptying = emptying_cycles(layer, tile, shape, config)
+        passed = 0 if any(layer.source_offsets) else bytes_passed(layer, shape)
+        tasks.append(Task(tuple(steps), short, emptying, complete, passed, bytes_touched(layer, tile)))
     words = tuple(-(-count * tile_bytes // config.memory_bytes) for _, count in portions)
     return Work(layer.sources, layer.target, tuple(tasks), words)
 

@@ -29,6 +29,9 @@ WEIGHTS = ((1, 1), (1, 0), (4, 1), (1, 2))
 NEVER = 1 << 40
 """A date that does not matter."""
 
+MOST_DATES = 3
+"""So many layers less one may have dates while the others have none."""
+
 MOST_CORRECTIONS = 4
 """Times that dates are brought forward for layers that come too late."""
 
@@ -38,22 +41,35 @@ MARGIN = 16
 Choice = tuple[tuple[Plan, ...], tuple[Work, ...], Order]
 """Plans, what they give the units to do, and an order of their tiles."""
 
+Shared = dict[tuple[Layer, int], tuple[Plan, Work] | None]
+"""Plans of layers in tiles of so many cycles, and their work."""
 
-def interleaved(layers: Sequence[Layer], config: Config, most: int) -> Iterator[Choice]:
-    """The `most` best ways found to compute some layers in turns."""
+
+def interleaved(layers: Sequence[Layer], config: Config, most: int, shared: Shared) -> Iterator[Choice]:
+    """The `most` best ways found to compute some layers in turns; `shared` keeps what is known of single layers."""
     found: dict[Order, tuple[int, int, Choice]] = {}
     seen = set()
     for size in TILE_CYCLES:
-        plans = [_cut(layer, size, config) for layer in layers]
-        some = tuple(one for one in plans if one is not None)
-        if len(some) < len(layers) or some in seen:
+        made = [_worked(layer, size, config, shared) for layer in layers]
+        if None in made:
+            return iter(())
+        some, works = zip(*(one for one in made if one is not None), strict=True)
+        counts = tuple(len(work.tasks) for work in works)
+        if counts in seen:
             continue
-        seen.add(some)
-        works = tuple(work_of(layer, plan, config) for layer, plan in zip(layers, some, strict=True))
+        seen.add(counts)
         for order, cost in _orders(works, config):
             found.setdefault(order, (cost, len(found), (some, works, order)))
     best = sorted(found.values(), key=lambda one: one[:2])
     return (choice for _, _, choice in best[:most])
+
+
+def _worked(layer: Layer, size: int, config: Config, shared: Shared) -> tuple[Plan, Work] | None:
+    """The layer in tiles of about so many cycles."""
+    if (layer, size) not in shared:
+        plan = _cut(layer, size, config)
+        shared[layer, size] = None if plan is None else (plan, work_of(layer, plan, config))
+    return shared[layer, size]
 
 
 def _cut(layer: Layer, size: int, config: Config) -> Plan | None:
@@ -71,10 +87,12 @@ def _orders(works: Sequence[Work], config: Config) -> Iterator[tuple[Order, int]
     """Orders of the tiles, and what they cost."""
     allowed = [allowed_cycles(work, config) for work in works]
     for weights in WEIGHTS:
-        dates = [NEVER] * len(works)
-        turns = Turns(works, config, weights, dates)
-        yield turns.order, cost_of(turns.ends, allowed)
-        dates = [sum(allowed[: index + 1]) for index in range(len(works))]
+        every = [sum(allowed[: index + 1]) for index in range(len(works))]
+        # Where not all can be in time, the first ones can be at least.
+        for count in range(min(MOST_DATES, len(works))):
+            turns = Turns(works, config, weights, [*every[:count], *[NEVER] * (len(works) - count)])
+            yield turns.order, cost_of(turns.ends, allowed)
+        dates = every
         for _ in range(MOST_CORRECTIONS):
             turns = Turns(works, config, weights, dates)
             yield turns.order, cost_of(turns.ends, allowed)
@@ -94,8 +112,8 @@ def slices(ends: Sequence[int], start: int = 0) -> list[int]:
     return found
 
 
-MOST_LATE = 4
-"""A layer that takes longer than it is allowed counts as one that takes at most a fourth of that more."""
+MOST_LATE = 8
+"""A layer that takes longer than it is allowed counts as one that takes at most an eighth of that more."""
 
 
 def lateness(took: int, allowed: int) -> int:
@@ -143,6 +161,8 @@ class Turns:
         self.halves = deque([0] * HALVES)
         self.makers = {work.target: number for number, work in enumerate(works)}
         self.made: list[list[tuple[int, int]]] = [[] for _ in works]
+        self.ready: list[int | None] = [None] * len(works)
+        """When the input of each one's next tile is there, where that is known."""
         self.place = [0] * len(works)
         self.left = [
             [sum(task.cycles for task in work.tasks), sum(task.emptying for task in work.tasks)] for work in works
@@ -167,7 +187,9 @@ class Turns:
             tasks = self.works[number].tasks
             if self.place[number] < len(tasks):
                 task = tasks[self.place[number]]
-                ready = self._ready(number, task)
+                ready = self.ready[number]
+                if ready is None:
+                    self.ready[number] = ready = self._ready(number, task)
                 if ready is not None and task.cycles <= slack:
                     one = self._judged(number, task, ready)
                     # Of equal ones the last: the sooner what it reads is no longer needed, the better.
@@ -213,6 +235,7 @@ class Turns:
         if task.complete > (made[-1][0] if made else 0):
             made.append((task.complete, self.ends[number]))
         self.place[number] += 1
+        self.ready[number] = None
         self.left[number][0] -= one.cycles
         self.left[number][1] -= task.emptying
 

@@ -122,6 +122,14 @@ class Mapping:
             "oy_count": rows[1],
         }
 
+    def across(self, columns: Span, operands: int) -> dict[str, int]:
+        """The fields of a CONV that walk over some column tiles."""
+        return {"n_count": columns[1], "entry_step": columns[1] * operands}
+
+    def offset(self, columns: Span) -> int:
+        """Bytes from the block's first input to that of some column tiles: all read the same."""
+        return 0
+
     def weights(self, layer: Layer, config: Config) -> NDArray[np.int8]:
         """The block's weights as the array holds them: (column tiles, kernel rows, taps, chunks, R, C)."""
         dense = block_weights(layer, self.block)

@@ -11,8 +11,8 @@ from ..lowering.layers import Layer
 from .constants import agree
 from .ways import fewest_cycles
 
-MOST_LAYERS = 8
-"""In a group."""
+SIZES = (2, 3, 4, 6, 8)
+"""Layers in a group."""
 
 NEIGHBOURS = 2
 """Layers before and behind those that keep the drain busy that may join them."""
@@ -46,7 +46,7 @@ def groups_of(layers: Sequence[Layer], config: Config) -> list[range]:
     busy = [4 * drained(layer, config) >= 3 * fewest_cycles(layer, config) for layer in layers]
     found = []
     for start in range(len(layers)):
-        for stop in range(start + 2, min(start + MOST_LAYERS, len(layers)) + 1):
+        for stop in (start + size for size in SIZES if start + size <= len(layers)):
             group = range(start, stop)
             some = [layers[index] for index in group]
             if any(layer.product or not layer.whole for layer in some) or not agree(some, layers, config):

@@ -1,7 +1,7 @@
 """Chooses for each layer the mapping and the tiles that finish soonest, by playing them through the pipeline."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from weft.rtl.config import Config
 
@@ -9,7 +9,7 @@ from ..cycles.estimate import Pipeline
 from ..cycles.playing import Arrivals, Course, Order, Work, in_order, play, work_of
 from ..errors import UserError
 from ..lowering.layers import Layer
-from .interleaving import interleaved, lateness
+from .interleaving import Shared, interleaved, lateness
 from .merging import allowed_cycles
 from .overlaying import UNITS, lives_of, peak
 from .tiling import LONGEST_LOAD, Plan, cuts, pass_cycles
@@ -22,6 +22,9 @@ MOST_MAPPINGS = 4
 
 ENOUGH = 20_000
 """Instructions that are played through for a layer before the search for a better plan ends."""
+
+MOST_CANDIDATES = 24
+"""Plans of a layer that are tried behind several plans of those before it."""
 
 MOST_ORDERS = 6
 """Orders of the tiles of a group that are played through."""
@@ -79,6 +82,8 @@ class Setting:
     outputs: Sequence[str]
     share: float
     """Part of the scratchpad that buffers may take while layers are computed side by side."""
+    shared: Shared = field(default_factory=dict)
+    """What is known of single layers in turns."""
 
 
 def plan(
@@ -142,8 +147,7 @@ def _planned(setting: Setting, policies: Sequence[Policy]) -> State:
     states: list[list[State]] = [[] for _ in range(len(layers) + 1)]
     states[0] = [State((), (), Pipeline(config), {}, 0, 0, 0, ())]
     for index, (layer, policy) in enumerate(zip(layers, policies, strict=True)):
-        shared: dict[Plan, Work] = {}
-        found = _best(one for state in states[index] for one in _extended(state, layer, setting, policy, shared))
+        found = _longer(states[index], layer, setting, policy)
         if not found:
             raise UserError(f"{layer.op} {layer.name!r} {_obstacle(layer, policy, config)}")
         states[index + 1] = _best([*states[index + 1], *found])
@@ -151,6 +155,20 @@ def _planned(setting: Setting, policies: Sequence[Policy]) -> State:
             if group.start == index and all(policies[one] == Policy() for one in group):
                 states[group.stop] = _best([*states[group.stop], *_together(states[index], group, setting)])
     return min(states[-1], key=lambda state: state.costs[0])
+
+
+def _longer(states: Sequence[State], layer: Layer, setting: Setting, policy: Policy) -> list[State]:
+    """The best states with one more layer; what is far from the best behind one of them is not tried behind others."""
+    shared: dict[Plan, Work] = {}
+    found: list[State] = []
+    for state in states:
+        some = list(_extended(state, layer, setting, policy, shared))
+        if not found and not layer.product:
+            near = sorted(range(len(some)), key=lambda index: some[index].costs[2])[:MOST_CANDIDATES]
+            chosen = {some[index].plans[-1] for index in near} | {one.plans[-1] for one in _best(some)}
+            shared = {plan: work for plan, work in shared.items() if plan in chosen}
+        found = _best([*found, *some])
+    return found
 
 
 def _together(states: Sequence[State], group: range, setting: Setting) -> Iterator[State]:
@@ -164,7 +182,7 @@ def _together(states: Sequence[State], group: range, setting: Setting) -> Iterat
     # What is only passed by is alive all the time.
     others = sum(setting.sizes[name] for name in (before & behind) - used)
     room = int(config.scratchpad_bytes * setting.share - others) // unit
-    for plans, works, order in interleaved(some, config, MOST_ORDERS):
+    for plans, works, order in interleaved(some, config, MOST_ORDERS, setting.shared):
         if peak(lives_of(works, order, setting.sizes, behind, unit), 2 * len(order)) <= room:
             for state in states:
                 yield _with(state, some, setting.inputs, plans, works, order)
@@ -235,8 +253,13 @@ def _obstacle(layer: Layer, policy: Policy, config: Config) -> str:
 def _extended(
     state: State, layer: Layer, setting: Setting, policy: Policy, shared: dict[Plan, Work]
 ) -> Iterator[State]:
-    """The state with one more layer, in every way that is worth a thought; `shared` keeps what all states need."""
+    """The state with one more layer, in every way that is worth a thought; `shared` keeps the work of plans,
+    and if it has some, a convolution is computed in one of these."""
     config, inputs = setting.config, setting.inputs
+    if shared and not layer.product:
+        for candidate, work in shared.items():
+            yield _with(state, [layer], inputs, (candidate,), (work,), in_order((work,)))
+        return
     arrivals = _with_inputs(state, [layer], inputs)[layer.source]
     played = 0
     for tried in _choices(layer, policy, config):

@@ -22,8 +22,10 @@ def columns_of(layer: Layer, plan: Plan, config: Config) -> dict[int, NDArray[np
 
 
 def tiles_of(columns: NDArray[np.int8], tile: Tile, part: Part) -> NDArray[np.int8]:
-    """The weight tiles of one CONV, in the order of its passes."""
-    some = columns[tile.columns[0] : sum(tile.columns), :, :, part.chunks.start : part.chunks.stop]
+    """The weight tiles of one CONV, in the order of its passes; where there are those of one column only, it is for
+    all."""
+    own = columns if len(columns) == 1 else columns[tile.columns[0] : sum(tile.columns)]
+    some = own[:, :, :, part.chunks.start : part.chunks.stop]
     return some.reshape(-1, *some.shape[-2:])
 
 
@@ -33,15 +35,14 @@ def conv_fields(
     """All fields of a CONV but its place in the program and its weights; `source` is where its input lies."""
     start = part.chunks.start * mapping.chunk
     values = mapping.fields(layer, shape.sums_rows, shape.sums_pixels, (start, part.end))
-    values["address"] += source
+    values["address"] += source + mapping.offset(tile.columns)
     for name in ("address", "y_pitch", "ky_pitch"):
         values[name] %= config.scratchpad_bytes
     return values | {
         "accumulate": part.number > 0,
         "zero_point": layer.padding_value,
-        "n_count": tile.columns[1],
         "entry": part.operand * tile.columns[1],
-        "entry_step": tile.columns[1] * layer.operands,
+        **mapping.across(tile.columns, layer.operands),
     }
 
 

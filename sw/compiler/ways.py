@@ -6,6 +6,7 @@ from ..errors import UserError
 from ..lowering.layers import Layer, blocks_of
 from .columns import column_mappings
 from .mapping import Mapping, dense_mappings
+from .stacks import stack_mappings
 
 Way = tuple[Mapping, ...]
 """One mapping per block."""
@@ -31,6 +32,7 @@ def ways(layer: Layer, config: Config) -> list[Way]:
         found += _dense(layer, together, config)
     if config.depthwise and layer.groups == layer.input_channels == layer.output_channels:
         found += _columns(layer, config)
+        found += [(one,) for one in stack_mappings(layer, config)]
     # The array's controller counts bytes inside a row up to twice the size of the scratchpad.
     found = [way for way in found if max(one.reach(layer) for one in way) < 2 * config.scratchpad_bytes]
     if not found:

@@ -60,11 +60,8 @@ class Task:
     """Bytes of each source, from its start, that it does not read."""
     touched: tuple[int, int]
     """First byte of the target that it may write, and the one behind the last."""
-
-    @property
-    def cycles(self) -> int:
-        """In the array."""
-        return sum(step.cycles for step in self.steps)
+    cycles: int
+    """In the array."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +97,8 @@ def work_of(layer: Layer, candidate: Plan, config: Config) -> Work:
         short = max(config.weight_steps - shape.positions, 0)
         emptying = emptying_cycles(layer, tile, shape, config)
         passed = 0 if any(layer.source_offsets) else bytes_passed(layer, shape)
-        tasks.append(Task(tuple(steps), short, emptying, complete, passed, bytes_touched(layer, tile)))
+        cycles = sum(step.cycles for step in steps)
+        tasks.append(Task(tuple(steps), short, emptying, complete, passed, bytes_touched(layer, tile), cycles))
     words = tuple(-(-count * tile_bytes // config.memory_bytes) for _, count in portions)
     return Work(layer.sources, layer.target, tuple(tasks), words)
 

@@ -23,7 +23,7 @@ from .bands import by_rows, row_bytes, subsampled
 from .boundary import split
 from .codegen import Code, generate, setup_program
 from .dataflow import Dataflow
-from .merging import groups_of
+from .merging import groups_of, one_by_one
 from .overlaying import UNITS, lives_of, pack_lives
 from .passes import simplify
 from .planning import plan
@@ -96,8 +96,8 @@ def _resident(
     read, made = ([one.buffer for one in some] for some in (inputs, outputs))
     groups = groups_of(layers, config)
     for share in SHARES:
-        course, taken = plan(layers, read, config, groups if share else (), sizes, made, share)
-        arrangement = resident(layers, taken, sizes, inputs, outputs)
+        course = plan(layers, read, config, groups if share else (), sizes, made, share)
+        arrangement = resident(layers, course.groups or one_by_one(layers), sizes, inputs, outputs)
         if pack(arrangement.buffers, config.word_bytes)[1] <= config.scratchpad_bytes:
             return arrangement, course, place(arrangement.buffers, config)
         works = [work_of(layer, one, config) for layer, one in zip(layers, course.plans, strict=True)]

@@ -69,8 +69,8 @@ def peak(lives: Sequence[Life], steps: int) -> int:
 
 
 def pack_lives(lives: Sequence[Life], units: int) -> dict[str, int] | None:
-    """A unit for each buffer to start at, so that no two have the same unit at once, in a scratchpad of so many; None if
-    they do not all find room. The largest choose first, each the lowest place."""
+    """A unit for each buffer to start at, so that no two have the same unit at once, in a scratchpad of so many; None
+    if they do not all find room. The largest choose first, each the lowest place."""
     starts: dict[str, int] = {}
     placed: list[Life] = []
     for life in sorted(lives, key=lambda one: (-one.born.size, int(one.born.min()), one.name)):

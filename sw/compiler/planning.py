@@ -94,9 +94,9 @@ def plan(
     sizes: Mapping[str, int] | None = None,
     outputs: Sequence[str] = (),
     share: float = 1.0,
-) -> tuple[Course, tuple[range, ...]]:
-    """A plan per layer, and the groups of those that take turns; layers of one of `groups` may, if the buffers of
-    `sizes` bytes then leave room for each other in `share` of the scratchpad.
+) -> Course:
+    """A plan per layer; those of one of `groups` may take turns, if the buffers of `sizes` bytes then leave room for
+    each other in `share` of the scratchpad.
 
     Weights stay on the chip if they fit. Else the fastest is taken of: packing no pixels, if that makes them fit; and
     letting the weights that are used most often come from memory in each run.
@@ -109,14 +109,14 @@ def plan(
     setting = Setting(layers, inputs, config, groups, {} if sizes is None else sizes, outputs, share)
     free = _planned(setting, [Policy()] * len(layers))
     if _weight_tiles(free) <= config.weight_tiles:
-        return Course(free.plans, free.order), free.groups
+        return Course(free.plans, free.order, free.groups)
     fewest = [min(weight_tiles(one) for one in ways(layer, config)) for layer in layers]
     tight = _planned(setting, [Policy(most) for most in fewest])
     found = [tight] if _weight_tiles(tight) <= config.weight_tiles else []
     for plans in (free.plans, tight.plans):
         found.append(_planned(setting, _streams(layers, plans, config)))
     best = min(found, key=lambda state: state.costs[0])
-    return Course(best.plans, best.order), best.groups
+    return Course(best.plans, best.order, best.groups)
 
 
 def _weight_tiles(state: State) -> int:

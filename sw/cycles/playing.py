@@ -33,6 +33,8 @@ class Course:
 
     plans: tuple[Plan, ...]
     order: Order
+    groups: tuple[range, ...] = ()
+    """Layers whose tiles take turns; () for one layer after the other, or where slots say it."""
 
 
 @dataclass(frozen=True)

@@ -307,3 +307,15 @@ def joined_network(seed):
     if random.random() < 0.5:
         x = build.conv(x, some(1, 9), (1, 1))
     return build.graph(*dict.fromkeys([*outputs, x]))
+
+
+def residual_block(seed=0, size=12, channels=16):
+    """Two convolutions, a branch of one pixel's, and their sum: the last two have more to do for the drain."""
+    build = Builder(np.random.default_rng(seed), rounding="tflite")
+    x = build.input((1, size, size, channels))
+    y = build.conv(x, channels, (3, 3), padding=(1, 1, 1, 1))
+    y = build.conv(y, channels, (3, 3), padding=(1, 1, 1, 1))
+    z = build.conv(x, channels, (1, 1))
+    target = build.tensor((1, size, size, channels))
+    build.operators.append(Add("add", (y, z), target))
+    return build.graph(target)

@@ -1,4 +1,4 @@
-"""Layers that take turns give the same results, in less time."""
+"""Which layers may take turns."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,11 @@ from weft.sim.transports import MachineTransport
 from weft.sw.compiler import compiler
 from weft.sw.compiler.boundary import split
 from weft.sw.compiler.compiler import compile_graph
-from weft.sw.compiler.merging import drained, groups_of, one_by_one, side_by_side, steps_of
-from weft.sw.cycles.playing import in_order
+from weft.sw.compiler.merging import drained, groups_of, one_by_one, steps_of
 from weft.sw.driver import Device
-from weft.sw.graph import Add
 from weft.sw.lowering.lower import lower
 
-from tests.sw.networks import Builder, evaluate
+from tests.sw.networks import Builder, evaluate, residual_block
 
 CONFIG = Config(
     rows=8,
@@ -30,59 +28,32 @@ CONFIG = Config(
 )
 
 
-def residual_block(seed=0, size=12, channels=16):
-    """Two convolutions, a branch of one pixel's, and their sum: the last two have more to do for the drain."""
-    build = Builder(np.random.default_rng(seed), rounding="tflite")
-    x = build.input((1, size, size, channels))
-    y = build.conv(x, channels, (3, 3), padding=(1, 1, 1, 1))
-    y = build.conv(y, channels, (3, 3), padding=(1, 1, 1, 1))
-    z = build.conv(x, channels, (1, 1))
-    target = build.tensor((1, size, size, channels))
-    build.operators.append(Add("add", (y, z), target))
-    return build.graph(target)
+def layers_of(graph, config=CONFIG):
+    return lower(graph, split(graph), config)
 
 
-def grouped(graph, config=CONFIG):
-    boundary = split(graph)
-    layers = lower(graph, boundary, config)
-    sizes = {name: tensor.size for name, tensor in graph.tensors.items()}
-    return layers, groups_of(layers, sizes, boundary.inputs, boundary.outputs, config)
-
-
-def test_what_the_drain_is_slow_at_joins_the_layer_before():
-    layers, groups = grouped(residual_block())
+def test_what_the_drain_is_slow_at_joins_the_layers_around_it():
+    layers = layers_of(residual_block())
     assert [layer.op for layer in layers] == ["conv", "conv", "conv", "add"]
-    assert groups == (range(0, 1), range(1, 4))
-    assert steps_of(groups) == [1, 2, 2, 2]
+    assert groups_of(layers, CONFIG) == [range(0, 3), range(0, 4), range(1, 3), range(1, 4), range(2, 4)]
     # The sum reads two values for each that it makes.
     assert drained(layers[3], CONFIG) == 2 * drained(layers[2], CONFIG)
 
 
-def test_layers_stay_apart_where_their_buffers_would_not_fit():
-    layers, groups = grouped(residual_block(), CONFIG.replace(scratchpad_bytes=8192))
-    assert groups == one_by_one(layers)
-
-
 def test_a_fast_drain_needs_no_help_with_a_convolution():
-    _, groups = grouped(residual_block(), CONFIG.replace(lanes=8))
-    assert groups == (range(0, 1), range(1, 2), range(2, 4))
+    config = CONFIG.replace(lanes=8)
+    assert groups_of(layers_of(residual_block(), config), config) == [range(1, 4), range(2, 4)]
 
 
-def test_every_way_has_each_tile_once_and_makes_before_it_reads():
-    layers, (_, group) = grouped(residual_block())
-    some = [layers[index] for index in group]
-    found = list(side_by_side(some, CONFIG))
-    assert len(found) > 10
-    for plans, works, order in found:
-        assert sorted(order) == sorted(in_order(works))
-        assert [len(work.tasks) for work in works] == [len(plan.tiles) for plan in plans]
-        made = {work.target: 0 for work in works}
-        for number, tile in order:
-            work, task = works[number], works[number].tasks[tile]
-            for step in task.steps:
-                source = work.sources[step.operand]
-                assert made.get(source, step.needs) >= step.needs
-            made[work.target] = task.complete
+def test_products_and_parts_of_an_image_stay_apart():
+    build = Builder(np.random.default_rng(0))
+    y = build.fully_connected(build.fully_connected(build.input((1, 8)), 64), 64)
+    assert groups_of(layers_of(build.graph(y)), CONFIG) == []
+
+
+def test_steps_count_groups():
+    assert one_by_one([None] * 3) == (range(0, 1), range(1, 2), range(2, 3))
+    assert steps_of([range(0, 1), range(1, 4)]) == [1, 2, 2, 2]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -94,7 +65,7 @@ def test_taking_turns_saves_time_and_changes_nothing(seed, monkeypatch):
     assert tags != sorted(tags)
     (found,) = Device(MachineTransport(CONFIG, 1 << 20, seed)).run(together, x).outputs.values()
     np.testing.assert_array_equal(found, evaluate(graph, x)[0])
-    monkeypatch.setattr(compiler, "groups_of", lambda layers, *_: one_by_one(layers))
+    monkeypatch.setattr(compiler, "groups_of", lambda *_: [])
     apart = compile_graph(graph, CONFIG)
     cycles = [sum(layer.predicted_cycles for layer in program.layers) for program in (together, apart)]
     assert cycles[0] < 0.97 * cycles[1]

@@ -1,6 +1,6 @@
 """Tiles of several layers in turns: a search for orders in which neither the array nor the drain waits.
 
-Two things make a unit wait: a tile whose input is on its way, and a tile whose half of the accumulator is still drained,
+Two things make a unit wait: a tile whose input is on its way, and a tile whose half of the accumulator is still in use,
 since the array's work on one tile hides the drain of the one before, and no more. So a tile with much to do for the
 array should follow one with much to do for the drain, and these are of different layers. Each layer has a date until
 which it should be complete, so that those in front are not kept waiting for long.

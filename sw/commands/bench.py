@@ -49,7 +49,7 @@ def bench(
     from ..onnx.reader import read_onnx
     from .bench_networks import measure, measure_resnet50
     from .figures import insert, mnist_sheet, network_sheet
-    from .figures_networks import networks_sheet, streamed_sheet
+    from .figures_networks import networks_sheet, slow_sheet, streamed_sheet
     from .progress import Steps, standard_output
 
     if json_file is not None:
@@ -67,7 +67,7 @@ def bench(
             sheets.append(mnist_sheet(images))
     others = [] if networks is None else measure(networks, steps)
     if others:
-        sheets.append(networks_sheet(others))
+        sheets += [networks_sheet(others), *([slow_sheet(others)] if any(one.slow() for one in others) else [])]
     streamed = measure_resnet50(steps) if resnet50 else None
     if streamed is not None:
         sheets.append(streamed_sheet(streamed))

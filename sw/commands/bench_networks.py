@@ -8,6 +8,7 @@ from .shared import build_simulation
 
 if TYPE_CHECKING:
     from ..graph import Graph
+    from ..program import Program
     from .progress import Steps
 
 LATENCY, BANDWIDTH = 40, 8
@@ -55,7 +56,23 @@ def _measured(case: Case, graph: "Graph", preset: str, lanes: int, bound: int, s
     cycles = total_cycles(report)
     if cycles is None:
         raise RuntimeError("the simulated RTL counted no cycles")
-    return Measured(case.title, config, tuple(network_rows(network, report)), cycles, case.bounds[bound], case.most)
+    drains = tuple(count for program in network.programs for count in _drains(program))
+    rows = tuple(network_rows(network, report))
+    return Measured(case.title, config, rows, cycles, case.bounds[bound], case.most, drains)
+
+
+def _drains(program: "Program") -> list[int]:
+    """Cycles that the drain issues positions, per layer."""
+    from weft.rtl.isa import Opcode, disassemble
+
+    from ..cycles.estimate import drain_cycles
+
+    found = {layer.tag: 0 for layer in program.layers}
+    for one in disassemble(program.image[program.run :]):
+        if one.opcode is Opcode.DRAIN:
+            window = one.window_height * one.window_width
+            found[one.tag] += drain_cycles(program.config, one.rows * one.pixels, one.channels, window)
+    return list(found.values())
 
 
 def measure_resnet50(steps: "Steps") -> Streamed:
@@ -68,7 +85,7 @@ def measure_resnet50(steps: "Steps") -> Streamed:
     from ..compiler.model_compiler import compile_model
     from ..cycles.estimate import Memory
     from ..driver import Device
-    from ..report import total_cycles
+    from ..report import REST, network_rows, total_cycles
     from ..synthetic import resnet50
 
     config = load_config("large")
@@ -93,4 +110,5 @@ def measure_resnet50(steps: "Steps") -> Streamed:
         cycles,
         sum(layer.predicted_cycles for layer in layers),
         sum(int((found[name] != wanted[name]).sum()) for name in network.outputs),
+        tuple(row for row in network_rows(network, report) if row.name != REST),
     )

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from weft.rtl.config import Config
 
+from ..cycles.estimate import array_latency, drain_latency
 from ..report import REST, Row, utilization
 from .figures import PREDICTION_CYCLES, PREDICTION_SHARE, Sheet, layer_bar, layers_json
 
@@ -39,6 +41,21 @@ BUSY_SHARE = 0.85
 """Of all multipliers' cycles, in ResNet-50."""
 
 
+PRODUCT = "fully connected"
+"""A layer whose every result depends on all of its input."""
+
+ARRAY_WAITS = "array_wait_"
+
+
+def surprising(rows: Sequence[Row]) -> list[Row]:
+    """Layers that were predicted badly."""
+    return [
+        row
+        for row in rows
+        if abs((row.predicted or 0) - (row.cycles or 0)) > max(PREDICTION_SHARE * (row.cycles or 0), PREDICTION_CYCLES)
+    ]
+
+
 @dataclass(frozen=True)
 class Measured:
     """One network on one configuration; `rows` as in weft.sw.report."""
@@ -49,6 +66,8 @@ class Measured:
     cycles: int
     bound: int
     most: float | None
+    drains: tuple[int, ...]
+    """Cycles that the drain needs at least, per layer."""
 
     @property
     def ratio(self) -> float:
@@ -64,14 +83,35 @@ class Measured:
         """Layers above their bar."""
         return [row for row in self.layers if (row.cycles or 0) > layer_bar(row, self.config)]
 
+    def reason(self, row: Row) -> str:
+        """What bounds a layer that is above its bar."""
+        index = self.layers.index(row)
+        bars = [layer_bar(one, self.config) for one in self.layers[: index + 1]]
+        drain, drains = self.drains[index], sum(self.drains[: index + 1])
+        way = array_latency(self.config) + drain_latency(self.config)
+        if row.op == PRODUCT and drain + way > bars[-1]:
+            # It needs all that the layer before it makes, so that nothing of it comes earlier.
+            return f"{drain:,} cycles of drain behind {way} on the way there, {drain + way - bars[-1]:,} above the bar"
+        for count, (made, allowed) in enumerate(zip(accumulate(self.drains), accumulate(bars), strict=False), 1):
+            if made > allowed and count <= index + 1:
+                return (
+                    f"the first {count} layers have {made:,} cycles of drain, {made - allowed:,} more than all their "
+                    f"bars allow"
+                )
+        if drain > bars[-1]:
+            return f"{drain:,} cycles of drain, of which too few can come before (all so far: {drains:,})"
+        waits = sorted(
+            ((cycles, key) for key, cycles in row.stalls.items() if key.startswith(ARRAY_WAITS)), reverse=True
+        )
+        if not waits:
+            return "the array waits for nothing"
+        return "the array waits for " + ", ".join(
+            f"{key[len(ARRAY_WAITS) :]} ({cycles:,})" for cycles, key in waits[:2]
+        )
+
     def surprising(self) -> list[Row]:
         """Layers that were predicted badly."""
-        return [
-            row
-            for row in self.layers
-            if abs((row.predicted or 0) - (row.cycles or 0))
-            > max(PREDICTION_SHARE * (row.cycles or 0), PREDICTION_CYCLES)
-        ]
+        return surprising(self.layers)
 
     def missed(self) -> Iterator[str]:
         """A sentence for each bar that was not reached."""
@@ -79,7 +119,8 @@ class Measured:
         if self.most is not None and self.ratio > self.most:
             yield f"{where}: {self.cycles:,} cycles are {self.ratio:.3f} times {self.bound:,}, more than {self.most}"
         for row in self.slow():
-            yield f"{where}: the {row.cycles:,} cycles of {row.name} are more than {layer_bar(row, self.config):,}"
+            bar = layer_bar(row, self.config)
+            yield f"{where}: the {row.cycles:,} cycles of {row.name} are more than {bar:,}: {self.reason(row)}"
         for row in self.surprising():
             yield f"{where}: {row.name} was predicted to take {row.predicted:,} cycles and took {row.cycles:,}"
 
@@ -119,6 +160,26 @@ def networks_sheet(measured: Sequence[Measured]) -> Sheet:
     return Sheet("Other networks, weights on the chip", heads, rows)
 
 
+def slow_sheet(measured: Sequence[Measured]) -> Sheet:
+    """A row per layer above its bar, and why it is."""
+    rows = [
+        (
+            f"{row.name} of {one.title}",
+            f"{one.config.rows}x{one.config.cols}",
+            str(one.config.lanes),
+            f"{row.passes or 0:,}",
+            f"{one.drains[one.layers.index(row)]:,}",
+            f"{row.cycles or 0:,}",
+            f"{layer_bar(row, one.config):,}",
+            one.reason(row),
+        )
+        for one in measured
+        for row in one.slow()
+    ]
+    heads = ("layer", "array", "lanes", "array passes", "drain", "cycles", "bar", "because")
+    return Sheet("Layers of these above their bar of 1.15 times their passes and R + C + 24", heads, rows)
+
+
 @dataclass(frozen=True)
 class Streamed:
     """ResNet-50: neither weights nor activations fit on the chip."""
@@ -131,6 +192,7 @@ class Streamed:
     predicted: int
     different: int
     """Results that differ from those of the functional machine."""
+    layers: tuple[Row, ...]
 
     @property
     def share(self) -> float:
@@ -145,6 +207,8 @@ class Streamed:
             yield f"ResNet-50: only {self.share:.1%} of all multipliers' cycles are used, and not {BUSY_SHARE:.0%}"
         if abs(self.predicted - self.cycles) > PREDICTION_SHARE * self.cycles:
             yield f"ResNet-50 was predicted to take {self.predicted:,} cycles and took {self.cycles:,}"
+        for row in surprising(self.layers):
+            yield f"ResNet-50: {row.name} was predicted to take {row.predicted:,} cycles and took {row.cycles:,}"
 
     def as_json(self) -> dict[str, Any]:
         """All figures, as JSON has them."""
@@ -154,6 +218,7 @@ class Streamed:
             "predicted_cycles": self.predicted,
             "utilization": self.share,
             "different": self.different,
+            "layers": layers_json(self.layers, self.config),
         }
 
 
@@ -162,6 +227,11 @@ def streamed_sheet(streamed: Streamed) -> Sheet:
     rows = [
         ("cycles of one inference", f"{streamed.cycles:,}", f"{streamed.predicted:,} predicted"),
         ("multipliers' cycles used", f"{streamed.share:.1%}", f"{BUSY_SHARE:.0%}"),
+        (
+            "layers as predicted",
+            f"{len(streamed.layers) - len(surprising(streamed.layers))}",
+            f"{len(streamed.layers)}",
+        ),
         ("results that differ from the functional machine's", f"{streamed.different:,}", "0"),
     ]
     size = f"{streamed.config.rows}x{streamed.config.cols}"

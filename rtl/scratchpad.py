@@ -1,5 +1,7 @@
 """The scratchpad: activations as bytes, read a word at a time from any byte address."""
 
+from dataclasses import dataclass
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -46,6 +48,31 @@ def rotated_left(value: Value, places: Value, unit: int) -> Value:
     return value
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What a bank gets of a write."""
+
+    line: Value
+    strobe: Value
+
+
+@dataclass(frozen=True)
+class _Aligned:
+    """A write as the banks see it."""
+
+    even: Signal
+    """It writes to the even bank."""
+    odd: Signal
+    lanes: Value
+    """Its bytes in their lanes."""
+    even_part: _Part
+    odd_part: _Part
+
+    def bank(self, name: str) -> _Part:
+        """What the bank `name` gets."""
+        return self.even_part if name == "even" else self.odd_part
+
+
 class Scratchpad(Component):
     """Bytes in an even and an odd bank of words, so that two neighbouring words are accessed at once.
 
@@ -68,7 +95,7 @@ class Scratchpad(Component):
     starved : a `store_read` has waited for PATIENCE cycles; the array should leave out a read.
     store_data, store_valid : a memory word of the bytes from there on, READ_LATENCY cycles after the grant.
     drain_write : drain_write_layout; never stalled.
-    load_write : stream of bus.local_write_layout; ready when the drain does not write.
+    load_write : stream of bus.local_write_layout; ready when the drain does not write to a bank that it needs.
     """
 
     READ_LATENCY = Memory1R1W.LATENCY + 1
@@ -154,31 +181,48 @@ class Scratchpad(Component):
 
     def _write(self, m: Module, even: Memory1R1W, odd: Memory1R1W) -> None:
         config = self.config
-        size = config.word_bytes
         drain, load = self.drain_write, self.load_write
         # Lanes that are `period` places apart get the same byte, so only so many bytes have to be rotated.
         period = power_of_two_at_least(max(config.lanes, config.memory_bytes))
-        address = Signal(address_bits(config), name="write_address")
-        payload = Signal(8 * period, name="write_data")
-        strobe = Signal(size, name="write_strobe")
-        m.d.comb += load.ready.eq(~drain.enable)
-        with m.If(drain.enable):
-            m.d.comb += [address.eq(drain.address), payload.eq(drain.data), strobe.eq(drain.strobe)]
-        with m.Else():
-            m.d.comb += [address.eq(load.payload.address), payload.eq(load.payload.data)]
-            m.d.comb += strobe.eq(Mux(load.valid, load.payload.strobe, 0))
-
-        offset, even_line, odd_line, in_even = self._split(address)
-        lanes = Signal(8 * period, name="write_lanes", reset_less=True)
-        lane_strobe = Signal(size)
-        m.d.sync += lanes.eq(rotated_left(payload, offset[: (period - 1).bit_length()], 8))
-        m.d.comb += lane_strobe.eq(rotated_left(strobe, offset, 1))
-        for name, bank, line, here in (("even", even, even_line, in_even), ("odd", odd, odd_line, ~in_even)):
+        drained, loaded = (
+            self._aligned(m, name, one.address, one.data, strobe, period)
+            for name, one, strobe in (
+                ("drain", drain, Mux(drain.enable, drain.strobe, 0)),
+                ("load", load.payload, Mux(load.valid, load.payload.strobe, 0)),
+            )
+        )
+        m.d.comb += load.ready.eq(~drain.enable | ~(drained.even & loaded.even | drained.odd & loaded.odd))
+        for name, bank in (("even", even), ("odd", odd)):
             line_register = Signal.like(bank.write.address, name=f"{name}_line", reset_less=True)
-            enable_register = Signal(size, name=f"{name}_enable")
-            m.d.sync += [line_register.eq(line), enable_register.eq(lane_strobe & here)]
+            enable_register = Signal(config.word_bytes, name=f"{name}_enable")
+            lanes = Signal(8 * period, name=f"{name}_lanes", reset_less=True)
+            mine, theirs = drained.bank(name), loaded.bank(name)
+            with m.If(getattr(drained, name)):
+                m.d.sync += [line_register.eq(mine.line), lanes.eq(drained.lanes), enable_register.eq(mine.strobe)]
+            with m.Else():
+                m.d.sync += [line_register.eq(theirs.line), lanes.eq(loaded.lanes)]
+                m.d.sync += enable_register.eq(Mux(load.ready, theirs.strobe, 0))
             m.d.comb += [
                 bank.write.address.eq(line_register),
-                bank.write.data.eq(lanes.replicate(size // period)),
+                bank.write.data.eq(lanes.replicate(config.word_bytes // period)),
                 bank.write.enable.eq(enable_register),
             ]
+
+    def _aligned(self, m: Module, name: str, address: Value, payload: Value, strobe: Value, period: int) -> "_Aligned":
+        """A write as the banks see it: what each gets of it, and the bytes in their lanes."""
+        size = self.config.word_bytes
+        offset, even_line, odd_line, in_even = self._split(address)
+        values = Signal(8 * power_of_two_at_least(len(Value.cast(payload)) // 8), name=f"{name}_values")
+        lane_strobe = Signal(size, name=f"{name}_strobe")
+        wide = Signal(size, name=f"{name}_wide")
+        m.d.comb += [values.eq(payload), wide.eq(strobe), lane_strobe.eq(rotated_left(wide, offset, 1))]
+        lanes = rotated_left(values, offset[: (len(values) // 8 - 1).bit_length()], 8)
+        found = _Aligned(
+            Signal(name=f"{name}_in_even"),
+            Signal(name=f"{name}_in_odd"),
+            lanes.replicate(8 * period // len(values)),
+            _Part(even_line, lane_strobe & in_even),
+            _Part(odd_line, lane_strobe & ~in_even),
+        )
+        m.d.comb += [found.even.eq(found.even_part.strobe.any()), found.odd.eq(found.odd_part.strobe.any())]
+        return found

@@ -7,6 +7,7 @@ from math import ceil
 from typing import Protocol
 
 from weft.rtl.config import Config
+from weft.rtl.isa import Instruction
 
 from .estimate import MEMORY_LATENCY, READ_LATENCY, Memory
 
@@ -35,13 +36,27 @@ class Writes:
     first: int
     last: int
     step: int
+    share: float
+    """Of the writes, those to the bank that a LOAD needs."""
 
-    def count(self, start: int, stop: int) -> int:
-        """Writes from `start` on and before `stop`."""
-        return self._before(stop) - self._before(start)
+    def delay(self, start: int, stop: int) -> float:
+        """What writes from `start` on and before `stop` cost the words of a LOAD."""
+        return self.share * (self._before(stop) - self._before(start))
 
     def _before(self, time: int) -> int:
         return max((min(time, self.last + 1) - self.first + self.step - 1) // self.step, 0)
+
+
+def share_of(config: Config, one: Instruction) -> float:
+    """How many of a DRAIN's writes are to the bank that a LOAD needs: what both write goes through the banks by turns,
+    so that after a while a LOAD finds one free for as many bytes as the DRAIN writes to the other."""
+    word = config.word_bytes
+    if one.window_height * one.window_width > 1:
+        return 0.5
+    if one.channels <= word and one.pixel_pitch % (2 * word) == 0:
+        # All are to the same bank.
+        return 1.0
+    return max(1 - config.lanes / config.memory_bytes, 0.0)
 
 
 def burst_beats(config: Config) -> int:
@@ -138,7 +153,7 @@ class MemoryPort:
         finish: float = start + words * self.word_cycles
         if request.scratchpad:
             end = finish
-            while finish != (later := end + sum(one.count(int(start), int(finish)) for one in self.writes)):
+            while finish != (later := end + sum(one.delay(int(start), int(finish)) for one in self.writes)):
                 finish = later
         complete: int = ceil(finish)
         return complete

@@ -29,7 +29,7 @@ from .estimate import (
     drain_latency,
     instruction_words,
 )
-from .memory_port import Event, MemoryPort, Writes
+from .memory_port import Event, MemoryPort, Writes, share_of
 
 STORE_CYCLES = 8
 """Cycles per word of a STORE while the array reads the scratchpad: two words in 16. Each costs the array a cycle."""
@@ -228,7 +228,9 @@ class Timeline:
         start = max(accepted + 1, self.now)
         last = start + drain_cycles(self.config, one.rows * one.pixels, one.channels, window) - 1
         latency = drain_latency(self.config)
-        self._memory.writes.append(Writes(start + window - 2 + latency, last - 1 + latency, window))
+        self._memory.writes.append(
+            Writes(start + window - 2 + latency, last - 1 + latency, window, share_of(self.config, one))
+        )
         if one.release:
             self._committed.popleft()
             self.at(last, self._release)

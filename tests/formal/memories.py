@@ -12,7 +12,7 @@ from .inside import Inside
 class Bytes(Elaboratable):
     """Any one byte of the scratchpad, against a register that holds what was written to it last.
 
-    In one cycle one writer alone is taken, the drain before the load unit; what the byte's bank holds WRITE_LATENCY
+    In one cycle a bank takes one writer alone, the drain before the load unit; what the byte's bank holds WRITE_LATENCY
     cycles later is that writer's byte. A read gives the reader that was granted, and no other, what the bank held when
     it was read.
     """
@@ -51,7 +51,7 @@ class Bytes(Elaboratable):
         m.d.comb += [
             drain_writes.eq(drain.enable & drains),
             load_writes.eq(load.valid & load.ready & loads),
-            Assert(~(drain.enable & load.ready)),
+            Assert(~(drain_writes & load_writes)),
         ]
         written, value = Signal(), Signal(8)
         m.d.sync += [written.eq(drain_writes | load_writes), value.eq(Mux(drain_writes, drained, loaded))]
@@ -72,7 +72,9 @@ class Bytes(Elaboratable):
         # What is about to be written is what was taken: the register in front of the banks.
         enables = [inside.signal(f"{bank}_enable") for bank in ("even", "odd")]
         lines = [inside.signal(f"{bank}_line") for bank in ("even", "odd")]
-        lanes = inside.signal("write_lanes")
+        held = [inside.signal(f"{bank}_lanes") for bank in ("even", "odd")]
+        lanes = Signal.like(held[0])
+        m.d.comb += lanes.eq(Mux(place[offset_bits], held[1], held[0]))
         hits = [enable.bit_select(lane, 1) & (at == line) for enable, at in zip(enables, lines, strict=True)]
         pending = Signal()
         m.d.comb += [

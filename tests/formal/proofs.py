@@ -88,7 +88,7 @@ PROOFS = {
         order.Dependencies, 1, 6,
     ),
     "scratchpad": Proof(
-        "scratchpad: one writer at a time, a byte is what was written to it last, who was granted gets the read",
+        "scratchpad: a bank has one writer at a time, a byte is what was written last, who was granted gets the read",
         lambda: memories.Bytes(Config(scratchpad_bytes=32)), 1, 6,
     ),
     "scratchpad-large": Proof(

@@ -67,7 +67,7 @@ BROKEN = {
         order, "bus", None, "owners.w_data.eq(choice)", "owners.w_data.eq(turn)", lambda: order.Shared(Config()),
     ),
     "two writers of the scratchpad at once": (
-        memories, "scratchpad", "Scratchpad", "load.ready.eq(~drain.enable)", "load.ready.eq(1)",
+        memories, "scratchpad", "Scratchpad", "drained.even & loaded.even | drained.odd", "drained.even",
         lambda: memories.Bytes(Config(scratchpad_bytes=32)),
     ),
     "one word more than was requested": (

@@ -4,8 +4,9 @@ import heapq
 
 import pytest
 from weft.rtl.config import Config
+from weft.rtl.isa import Opcode, instruction
 from weft.sw.cycles.estimate import READ_LATENCY, Memory
-from weft.sw.cycles.memory_port import MemoryPort, Writes, burst_beats
+from weft.sw.cycles.memory_port import MemoryPort, Writes, burst_beats, share_of
 
 CONFIG = Config(memory_width=64, axi_width=64)
 
@@ -56,7 +57,7 @@ def test_fetch_and_load_take_turns():
 
 
 def test_writes_of_the_drain_are_in_the_way_of_the_scratchpad_alone():
-    busy = [Writes(0, 1000, 2)]
+    busy = [Writes(0, 1000, 2, 1.0)]
     inside, outside = (times((True, 100, one), writes=busy)[0] for one in (True, False))
     assert outside == READ_LATENCY + 100
     assert inside == READ_LATENCY + 200
@@ -78,12 +79,28 @@ def test_bursts_are_powers_of_two_below_4_kb(beats, width, wanted):
 @pytest.mark.parametrize(
     "writes, wanted",
     [
-        (Writes(10, 19, 1), 5),
-        (Writes(10, 10, 1), 1),
-        (Writes(0, 30, 4), 1),
-        (Writes(3, 9, 2), 0),
-        (Writes(20, 9, 1), 0),
+        (Writes(10, 19, 1, 1.0), 5),
+        (Writes(10, 10, 1, 1.0), 1),
+        (Writes(0, 30, 4, 1.0), 1),
+        (Writes(3, 9, 2, 1.0), 0),
+        (Writes(20, 9, 1, 1.0), 0),
     ],
 )
 def test_writes_that_are_in_the_way(writes, wanted):
-    assert writes.count(10, 15) == wanted
+    assert writes.delay(10, 15) == wanted
+
+
+@pytest.mark.parametrize(
+    "changes, values, wanted",
+    [
+        ({}, {"channels": 64, "pixel_pitch": 64}, 1 - 2 / 8),
+        ({"lanes": 8}, {"channels": 64, "pixel_pitch": 64}, 0),
+        ({}, {"channels": 8, "pixel_pitch": 64}, 1),
+        ({}, {"channels": 8, "pixel_pitch": 8}, 1 - 2 / 8),
+        ({}, {"channels": 64, "pixel_pitch": 64, "window_height": 2, "window_width": 2}, 0.5),
+    ],
+)
+def test_banks_are_taken_by_turns(changes, values, wanted):
+    config = Config(**{"rows": 8, "cols": 8, "lanes": 2, "memory_width": 64, "axi_width": 64} | changes)
+    one = instruction(Opcode.DRAIN, **{"window_height": 1, "window_width": 1} | values)
+    assert share_of(config, one) == wanted

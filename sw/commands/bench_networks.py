@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .figures_networks import CASES, SETUPS, WEIGHT_TILES, Case, Measured, Streamed
+from .figures_networks import CASES, PARAMETER_CHANNELS, SETUPS, WEIGHT_TILES, Case, Measured, Streamed
 from .shared import build_simulation
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ LATENCY, BANDWIDTH = 40, 8
 """Of the memory that ResNet-50 runs with: cycles, and bytes per cycle of reads and writes together."""
 
 MEMORY_BYTES = 1 << 27
+
+ROOM = (f"weight_tiles={WEIGHT_TILES}", f"parameter_channels={PARAMETER_CHANNELS}")
+"""Settings for the networks whose weights stay on the chip."""
 
 
 def measure(folder: Path, steps: "Steps") -> list[Measured]:
@@ -45,7 +48,7 @@ def _measured(case: Case, graph: "Graph", preset: str, lanes: int, bound: int, s
     from ..driver import Device
     from ..report import network_rows, total_cycles
 
-    config = load_config(preset, settings=[f"weight_tiles={WEIGHT_TILES}", f"lanes={lanes}"])
+    config = load_config(preset, settings=[*ROOM, f"lanes={lanes}"])
     library = build_simulation(config, steps)
     size = f"{config.rows}x{config.cols}"
     with steps.step(f"Measuring {case.title} on {size} with {lanes} lanes"):

@@ -31,11 +31,11 @@ CASES = (
     Case("mobilenet_v1", "MobileNetV1 0.25, 96x96, random weights", (155_840, 102_832, 55_024), 1.15),
 )
 
-SETUPS = (("small", 2, 0), ("small", 4, 0), ("medium", 4, 1), ("large", 8, 2))
+SETUPS = (("small", 2, 0), ("small", 4, 0), ("medium", 8, 1), ("large", 8, 2))
 """Preset, lanes of the drain, and which of the bounds."""
 
-WEIGHT_TILES = 8192
-"""Room for the weights of all of them."""
+WEIGHT_TILES, PARAMETER_CHANNELS = 8192, 4096
+"""Room for the weights and the parameters of all of them."""
 
 BUSY_SHARE = 0.85
 """Of all multipliers' cycles, in ResNet-50."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from weft.rtl.config import Config
-from weft.rtl.isa import RESULT_TABLE_OFFSET, Opcode, Space
+from weft.rtl.isa import RESULT_TABLE_OFFSET, Space
 
 from ..errors import UserError
 from ..lowering.layers import Block, Layer, table_bytes
@@ -203,16 +203,15 @@ class Constants:
         if same is not None and len(replaced) == 1:
             region.load, region.last_use = same.load, same.last_use
         else:
-            region.load = self.schedule.add(
-                Opcode.LOAD,
+            region.load = self.schedule.load(
                 "a layer's parameters or tables",
+                len(region.content),
+                self.config.memory_bytes,
                 after=[other.last_use for other in replaced],
                 tag=region.layer + 1,
                 space=region.space,
                 base=self.base,
                 offset=self._offsets[region.content],
                 local=region.local,
-                bytes=len(region.content),
-                rows=1,
             )
         self._present = [other for other in self._present if other not in replaced] + [region]

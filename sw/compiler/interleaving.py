@@ -8,13 +8,13 @@ which it should be complete, so that those in front are not kept waiting for lon
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from weft.rtl.config import Config
 
 from ..cycles.estimate import HALVES, array_latency, drain_latency
-from ..cycles.playing import Order, Task, Work, work_of
+from ..cycles.playing import Arrivals, Order, Task, Work, work_of
 from ..lowering.layers import Layer
 from .merging import allowed_cycles, drained
 from .tiling import Plan, even, frames
@@ -45,8 +45,11 @@ Shared = dict[tuple[Layer, int], tuple[Plan, Work] | None]
 """Plans of layers in tiles of so many cycles, and their work."""
 
 
-def interleaved(layers: Sequence[Layer], config: Config, most: int, shared: Shared) -> Iterator[Choice]:
-    """The `most` best ways found to compute some layers in turns; `shared` keeps what is known of single layers."""
+def interleaved(
+    layers: Sequence[Layer], config: Config, most: int, shared: Shared, arrivals: Mapping[str, Arrivals]
+) -> Iterator[Choice]:
+    """The `most` best ways found to compute some layers in turns, from when all before them are complete; `arrivals`
+    has the buffers that are not there by then. `shared` keeps what is known of single layers."""
     found: dict[Order, tuple[int, int, Choice]] = {}
     seen = set()
     for size in TILE_CYCLES:
@@ -58,7 +61,7 @@ def interleaved(layers: Sequence[Layer], config: Config, most: int, shared: Shar
         if counts in seen:
             continue
         seen.add(counts)
-        for order, cost in _orders(works, config):
+        for order, cost in _orders(works, config, arrivals):
             found.setdefault(order, (cost, len(found), (some, works, order)))
     best = sorted(found.values(), key=lambda one: one[:2])
     return (choice for _, _, choice in best[:most])
@@ -83,18 +86,18 @@ def _cut(layer: Layer, size: int, config: Config) -> Plan | None:
     return Plan(way, frame.tiles(even(frame.height, -(-frame.height // rows), 1)))
 
 
-def _orders(works: Sequence[Work], config: Config) -> Iterator[tuple[Order, int]]:
+def _orders(works: Sequence[Work], config: Config, arrivals: Mapping[str, Arrivals]) -> Iterator[tuple[Order, int]]:
     """Orders of the tiles, and what they cost."""
     allowed = [allowed_cycles(work, config) for work in works]
     for weights in WEIGHTS:
         every = [sum(allowed[: index + 1]) for index in range(len(works))]
         # Where not all can be in time, the first ones can be at least.
         for count in range(min(MOST_DATES, len(works))):
-            turns = Turns(works, config, weights, [*every[:count], *[NEVER] * (len(works) - count)])
+            turns = Turns(works, config, weights, [*every[:count], *[NEVER] * (len(works) - count)], arrivals)
             yield turns.order, cost_of(turns.ends, allowed)
         dates = every
         for _ in range(MOST_CORRECTIONS):
-            turns = Turns(works, config, weights, dates)
+            turns = Turns(works, config, weights, dates, arrivals)
             yield turns.order, cost_of(turns.ends, allowed)
             late = [max(one - most, 0) for one, most in zip(slices(turns.ends), allowed, strict=True)]
             if not any(late):
@@ -145,14 +148,23 @@ class Turns:
     ----------
     weights : what a cycle counts that the array waits, and one that the drain does.
     dates : when each work should be complete. A tile of a later one is taken only if that leaves time enough.
+    arrivals : of buffers that none of the works makes and that are not there at the start.
 
     Attributes
     ----------
     order : of all tiles. ends : when each work is complete.
     """
 
-    def __init__(self, works: Sequence[Work], config: Config, weights: tuple[int, int], dates: Sequence[int]) -> None:
+    def __init__(
+        self,
+        works: Sequence[Work],
+        config: Config,
+        weights: tuple[int, int],
+        dates: Sequence[int],
+        arrivals: Mapping[str, Arrivals],
+    ) -> None:
         self.works = works
+        self.arrivals = arrivals
         self.weights = weights
         self.dates = dates
         self.latency = array_latency(config)
@@ -203,12 +215,13 @@ class Turns:
         return best
 
     def _ready(self, number: int, task: Task) -> int | None:
-        """When a tile's input is there, as far as the works make it; None if it is not made yet."""
+        """When a tile's input is there; None if it is not made yet."""
         ready = 0
         for step in task.steps:
-            maker = self.makers.get(self.works[number].sources[step.operand])
-            if maker is not None and maker != number:
-                made = self.made[maker]
+            source = self.works[number].sources[step.operand]
+            maker = self.makers.get(source)
+            made = self.arrivals.get(source) if maker is None else self.made[maker]
+            if made is not None:
                 index = bisect_left(made, step.needs, key=_bytes)
                 if index == len(made):
                     return None

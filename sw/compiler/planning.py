@@ -182,7 +182,12 @@ def _together(states: Sequence[State], group: range, setting: Setting) -> Iterat
     # What is only passed by is alive all the time.
     others = sum(setting.sizes[name] for name in (before & behind) - used)
     room = int(config.scratchpad_bytes * setting.share - others) // unit
-    for plans, works, order in interleaved(some, config, MOST_ORDERS, setting.shared):
+    finish = states[0].finish
+    there = _with_inputs(states[0], some, setting.inputs)
+    late = {
+        name: [(have, max(time - finish, 0)) for have, time in there[name]] for name in used if name in setting.inputs
+    }
+    for plans, works, order in interleaved(some, config, MOST_ORDERS, setting.shared, late):
         if peak(lives_of(works, order, setting.sizes, behind, unit), 2 * len(order)) <= room:
             for state in states:
                 yield _with(state, some, setting.inputs, plans, works, order)

@@ -19,7 +19,7 @@ def work(source, target, count, cycles, emptying):
 
 def test_every_order_has_each_tile_once_and_makes_before_it_reads():
     layers = layers_of(residual_block())[1:]
-    found = list(interleaved(layers, CONFIG, 20, {}))
+    found = list(interleaved(layers, CONFIG, 20, {}, {}))
     assert len(found) > 10
     for plans, works, order in found:
         assert sorted(order) == sorted(in_order(works))
@@ -35,10 +35,10 @@ def test_every_order_has_each_tile_once_and_makes_before_it_reads():
 
 def test_work_for_the_array_and_for_the_drain_takes_turns():
     works = [work("x", "y", 40, 400, 120), work("y", "z", 40, 120, 400)]
-    turns = Turns(works, CONFIG, (1, 1), [NEVER, NEVER])
+    turns = Turns(works, CONFIG, (1, 1), [NEVER, NEVER], {})
     ends = max(turns.ends)
     assert ends < 1.1 * 40 * (400 + 120)
-    apart = Turns(works, CONFIG, (1, 1), [0, NEVER])
+    apart = Turns(works, CONFIG, (1, 1), [0, NEVER], {})
     assert apart.order == in_order(works)
     assert max(apart.ends) > 1.4 * 40 * (400 + 120)
 
@@ -46,7 +46,7 @@ def test_work_for_the_array_and_for_the_drain_takes_turns():
 @pytest.mark.parametrize("date", [17_000, 18_500, 20_000])
 def test_a_date_is_kept(date):
     works = [work("x", "y", 40, 400, 120), work("y", "z", 40, 120, 400)]
-    turns = Turns(works, CONFIG, (1, 1), [date, NEVER])
+    turns = Turns(works, CONFIG, (1, 1), [date, NEVER], {})
     assert turns.order != in_order(works)
     assert turns.ends[0] <= date + array_latency(CONFIG) + 400
 
@@ -59,3 +59,9 @@ def test_what_a_layer_takes_begins_when_all_before_it_are_complete():
 def test_delays_count_little_more_than_that_they_are_there():
     assert [lateness(took, 800) for took in (700, 850, 5000)] == [0, 50, 100]
     assert cost_of([1000, 1200], [900, 800]) == 1200 + 100
+
+
+def test_what_comes_late_is_waited_for():
+    works = [work("x", "y", 4, 100, 30)]
+    turns = Turns(works, CONFIG, (1, 1), [NEVER], {"x": [(1, 50), (4, 1000)]})
+    assert turns.ends[0] > 1000 + 3 * 100

@@ -56,7 +56,8 @@ def share_of(config: Config, one: Instruction) -> float:
     if one.channels <= word and one.pixel_pitch % (2 * word) == 0:
         # All are to the same bank.
         return 1.0
-    return max(1 - config.lanes / config.memory_bytes, 0.0)
+    share: float = max(1 - config.lanes / config.memory_bytes, 0.0)
+    return share
 
 
 def burst_beats(config: Config) -> int:

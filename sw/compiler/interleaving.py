@@ -115,8 +115,8 @@ def slices(ends: Sequence[int], start: int = 0) -> list[int]:
     return found
 
 
-MOST_LATE = 8
-"""A layer that takes longer than it is allowed counts as one that takes at most an eighth of that more."""
+MOST_LATE = 5
+"""A layer that takes longer than it is allowed counts as one that takes at most a fifth of that more."""
 
 
 def lateness(took: int, allowed: int) -> int:

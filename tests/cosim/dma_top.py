@@ -60,7 +60,6 @@ class DmaTop(Component):
         connect(m, load.memory, arbiter.load)
         connect(m, arbiter.port, master.read)
         connect(m, store.memory, master.write)
-        connect(m, load.scratchpad, scratchpad.load_write)
         connect(m, load.weights, flipped(self.weights))
         connect(m, load.parameters, flipped(self.parameters))
         connect(m, store.store_read, scratchpad.store_read)
@@ -71,7 +70,9 @@ class DmaTop(Component):
             store.store_data.eq(scratchpad.store_data),
             store.store_valid.eq(scratchpad.store_valid),
             scratchpad.array_read.enable.eq(self.array_reads),
-            scratchpad.drain_write.enable.eq(self.drain_writes),
+            scratchpad.load_write.payload.eq(load.scratchpad.payload),
+            scratchpad.load_write.valid.eq(load.scratchpad.valid & ~self.drain_writes),
+            load.scratchpad.ready.eq(scratchpad.load_write.ready & ~self.drain_writes),
             load.bases.eq(self.bases),
             store.bases.eq(self.bases),
             self.load_done.eq(load.done),

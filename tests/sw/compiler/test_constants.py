@@ -116,7 +116,7 @@ def test_several_tables_take_turns():
     )
     loads = [one for one in run.program() if one.opcode is Opcode.LOAD]
     # Each comes as soon as its place is free, and the last layer finds its table there.
-    assert [(one.tag, one.local, one.bytes) for one in loads] == [
+    assert [(one.tag, one.local, one.rows * one.bytes) for one in loads] == [
         (1, RESULT_TABLE_OFFSET, RESULT_TABLE_BYTES),
         (2, 0, 2 * SUM_TABLE_BYTES),
         (3, RESULT_TABLE_OFFSET, RESULT_TABLE_BYTES),

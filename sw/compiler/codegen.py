@@ -199,11 +199,12 @@ class Generator:
     def _cuts(self, move: Move, runs: Mapping[int, Run]) -> Sequence[int]:
         """Where to cut a load whose first readers wait for it: they need no more for their first tiles."""
         needs = {
-            run.layer.offset_of(operand) + bytes_needed(run.layer, run.plan.mappings[tile.block], shape, tile.ends[-1])
+            run.layer.offset_of(operand) + bytes_needed(run.layer, run.plan.mappings[tile.block], shape, end)
             for run in runs.values()
             for operand, name in enumerate(run.layer.sources)
             if name == move.buffer
             for tile, shape in zip(run.plan.tiles, run.shapes, strict=True)
+            for end in tile.ends
         }
         ends = sorted({*needs, move.bytes})
         return [0, *ends[: INPUT_PIECES - 1]] if len(ends) > INPUT_PIECES else [0, *ends[:-1]]

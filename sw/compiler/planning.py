@@ -29,6 +29,9 @@ MOST_CANDIDATES = 24
 MOST_ORDERS = 6
 """Orders of the tiles of a group that are played through."""
 
+FIRST_PARTS = (4, 8)
+"""A long input may be cut once instead, behind this part of it."""
+
 MOST_PARTS = 3
 """Parts into which the first reduction of a single pixel is cut, while the end of its input is on its way."""
 
@@ -316,4 +319,8 @@ def _reduction_ends(layer: Layer, chosen: Way, arrivals: Arrivals, config: Confi
                 found.append((cut, *found[-1]))
             if len(found) == MOST_PARTS:
                 break
+        if len(arrivals) > MOST_PARTS:
+            # A long input comes faster than many columns use it up.
+            starts = {run // part // config.rows * config.rows for part in FIRST_PARTS}
+            found += [(cut, run) for cut in sorted(starts) if 0 < cut < run]
     return found

@@ -115,9 +115,12 @@ MUTANTS = (
             "array.enable", "array.enable & ~store.valid",
         ),
         ("store is granted while the array reads", "store.ready.eq(~array.enable)", "~array.enable", "1"),
-        ("load is taken while the drain writes", "load.ready.eq(~drain.enable)", "~drain.enable", "1"),
+        (
+            "load is taken while the drain writes to its bank", "drained.even & loaded.even | drained.odd & loaded.odd",
+            "drained.even & loaded.even", "0",
+        ),
         ("writes without valid", "Mux(load.valid, load.payload.strobe, 0)", "load.valid", "1"),
-        ("strobes one lane off", "rotated_left(strobe, offset, 1)", "offset", "offset + 1"),
+        ("strobes one lane off", "rotated_left(wide, offset, 1)", "offset", "offset + 1"),
     ),
     *_of(
         "requantize",

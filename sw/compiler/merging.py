@@ -43,6 +43,9 @@ def steps_of(groups: Sequence[range]) -> list[int]:
 def groups_of(layers: Sequence[Layer], config: Config) -> list[range]:
     """Layers in a row that are worth a thought side by side: some keep the drain about as busy as the array, and they
     agree on the constants that they use."""
+    if config.compact:
+        # Its drain is slower than its array anyway, and it counts few tokens.
+        return []
     busy = [4 * drained(layer, config) >= 3 * fewest_cycles(layer, config) for layer in layers]
     found = []
     for start in range(len(layers)):

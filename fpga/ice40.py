@@ -69,6 +69,8 @@ class Ice40:
     def memory_1rw(self, memory: Memory1RW) -> Module:
         """rtl/memory.py: SB_SPRAM256KA, as many as it takes; bytes or whole words are written."""
         m = Module()
+        if memory.width == 8 and memory.depth > 1:
+            return self._bytes(m, memory)
         rows = -(-memory.depth // SPRAM_DEPTH)
         columns = -(-memory.width // SPRAM_WIDTH)
         mask = Cat(bit.replicate(memory.granularity // NIBBLE) for bit in memory.write_enable)
@@ -102,4 +104,19 @@ class Ice40:
         for index, word in enumerate(words[1:], 1):
             data = Mux(row_read == index, word, data)
         m.d.comb += memory.read_data.eq(data)
+        return m
+
+    def _bytes(self, m: Module, memory: Memory1RW) -> Module:
+        """Two bytes share a word."""
+        m.submodules.pairs = pairs = Memory1RW(16, -(-memory.depth // 2), 8)
+        upper, read_upper = memory.address[0], Signal()
+        with m.If(memory.read_enable):
+            m.d.sync += read_upper.eq(upper)
+        m.d.comb += [
+            pairs.address.eq(memory.address[1:]),
+            pairs.write_data.eq(memory.write_data.replicate(2)),
+            pairs.write_enable.eq(Cat(memory.write_enable & ~upper, memory.write_enable & upper)),
+            pairs.read_enable.eq(memory.read_enable),
+            memory.read_data.eq(Mux(read_upper, pairs.read_data[8:], pairs.read_data[:8])),
+        ]
         return m

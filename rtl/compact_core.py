@@ -160,8 +160,6 @@ class CompactCore(Component):
             sequencer.idle_units.eq(Cat(idle).all()),
             sequencer.stop.eq(control.failed),
             control.busy.eq(sequencer.busy),
-            self.busy.eq(sequencer.busy),
-            self.failed.eq(control.failed),
             control.finished.eq(sequencer.finished),
             self.busy.eq(sequencer.busy),
             self.failed.eq(control.failed),

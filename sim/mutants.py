@@ -99,7 +99,7 @@ MUTANTS = (
     ),
     *_of(
         "weights",
-        ("a word lands in all places of its line", "strobe[byte] & (word == index)", "word == index", "1"),
+        ("a word lands in all places of its line", "Cat(strobe[byte] & (word == index)", "word == index", "1"),
         ("weights of the next line", "memory.read.address.eq(read.line)", "read.line", "read.line + 1"),
         (
             "strobes ignored", "write.strobe & write_valid.replicate(word_bytes)",
@@ -248,7 +248,8 @@ MUTANTS = (
         "bus",
         ("read data goes to the wrong side", "owners.w_data.eq(choice)", "choice", "turn"),
         (
-            "load goes first but its request is fetch's", "Mux(choice, load.request.payload, fetch.request.payload)",
+            "load goes first but its request is fetch's",
+            "owners.w_rdy),\n            memory.request.payload.eq(Mux(choice,",
             "choice", "turn",
         ),
     ),

@@ -50,9 +50,9 @@ class Splits(Elaboratable):
             assert_burst(m, config, burst.payload.address, burst.payload.length)
 
         # The words of the request that no burst has taken yet.
-        left = Signal(bus.WORDS_BITS + 8)
+        left = Signal(bus.words_bits(config) + 8)
         index = Signal(config.address_width - (word - 1).bit_length())
-        taken = Signal(bus.WORDS_BITS + 8)
+        taken = Signal(bus.words_bits(config) + 8)
         beat, rest, lane, last_lane = (inside.signal(name) for name in ("beat", "left", "lane", "last_lane"))
         m.d.comb += [
             taken.eq(burst.payload.length * lanes + burst.payload.last_lane - burst.payload.first_lane + 1),

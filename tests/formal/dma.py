@@ -107,7 +107,7 @@ class Stores(Elaboratable):
         m.d.comb += unit.store_valid.eq(flight[-1])
 
         # Words requested and not sent; words granted and not sent.
-        owed, under_way = Signal(signed(bus.WORDS_BITS + 8)), Signal(range(unit.BUFFER + 2))
+        owed, under_way = Signal(signed(bus.words_bits(config) + 8)), Signal(range(unit.BUFFER + 2))
         strobes = FifoState(m, inside["strobes"], unit.BUFFER, "strobes")
         words = FifoState(m, inside["words"], unit.BUFFER, "words")
         responses = FifoState(m, inside["responses"], bus.requests_in_flight(config), "responses")
@@ -115,7 +115,7 @@ class Stores(Elaboratable):
             inside.signal(name) for name in ("requested", "read", "begin", "following")
         )
         active = inside["rows"].signal("active")
-        sent, asked, done_words = Signal(), Signal(), Signal(bus.WORDS_BITS)
+        sent, asked, done_words = Signal(), Signal(), Signal(bus.words_bits(config))
         outstanding = Signal(range(bus.requests_in_flight(config) + 2))
         expected = [inside.signal(f"expected_{cycle}") for cycle in range(1, Scratchpad.READ_LATENCY + 1)]
         m.d.comb += [
@@ -146,7 +146,7 @@ class Stores(Elaboratable):
             Assert(~(requested & read)),
             Assert(~read | begin),
             Assert(~(active & ~begin) | ((following != 0) & (following < request.payload.words))),
-            Assert(~active | (data.View(isa.STORE, inside["rows"].signal("current")).bytes != 0)),
+            Assert(~active | (data.View(isa.STORE, inside["rows"].signal("held")).bytes != 0)),
             Assert(~active | (request.payload.words != 0)),
         ]
         return m

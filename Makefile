@@ -12,7 +12,7 @@ export PIP_USER := 0
 export PYTHON
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench generate test verify mutants coverage crosses lint clean
+.PHONY: help demo bench generate test verify mutants coverage crosses soak lint clean
 
 help:
 	@echo "make demo       LeNet-5 on the RTL of an 8x8 NPU, checked byte for byte (ARGS=\"--mnist DIR\" for MNIST)"
@@ -21,6 +21,7 @@ help:
 	@echo "make mutants    breaks the RTL in each way of sim/mutants.py, and shows what notices"
 	@echo "make coverage   lines and bits of the RTL that have run (ARGS=\"number of programs\")"
 	@echo "make crosses    combinations of shape, operator, stride, padding, rest and stalls that have run"
+	@echo "make soak       random programs on the RTL and on the functional machine (MINUTES=10 ARGS=\"--seed 7\")"
 	@echo "make bench      cycles, bound and ratio per layer"
 	@echo "make generate   Verilog, JSON and C header of an NPU in build/npu (ARGS=\"--preset large\")"
 	@echo "make clean      remove all that was made, the environment included"
@@ -48,6 +49,10 @@ coverage: $(VENV)/ready-test
 
 crosses: $(VENV)/ready-test
 	@$(BIN)/python -m tests.crosses $(ARGS)
+
+MINUTES := 10
+soak: $(VENV)/ready
+	@$(BIN)/python -m weft.sim.campaigns.soak --minutes $(MINUTES) $(ARGS)
 
 # mypy does not see through the editable installation: it gets the five folders as one package by links.
 lint: $(VENV)/ready-test

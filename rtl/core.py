@@ -182,7 +182,8 @@ class Core(Component):
             ]
 
         # Status and errors.
-        m.submodules.faults = faults = Faults(config)
+        faults = Faults(config)
+        m.submodules.faults = resettable(faults)
         m.d.comb += [
             sequencer.start.eq(control.start),
             sequencer.program.eq(control.program),
@@ -198,7 +199,7 @@ class Core(Component):
             faults.sequencer.valid.eq(sequencer.error),
             faults.sequencer.cause.eq(sequencer.error_cause),
             faults.sequencer.address.eq(sequencer.error_address),
-            faults.left_over.eq(sequencer.finished & left_over(tokens.counts, full, feeder.free)),
+            faults.left_over.eq(sequencer.finished & left_over(tokens.counts, full, feeder.free_halves)),
             faults.load.eq(load.error),
             faults.store.eq(store.error),
             faults.overflow.eq(tokens.overflow),
@@ -226,7 +227,7 @@ class Core(Component):
             found = inside(
                 Cat(sequencer.fetching, sequencer.flushing, Const(0, 6), sequencer.ahead),
                 sequencer.error_address,
-                (feeder.free, full),
+                (feeder.free_halves, full),
                 {
                     unit: {
                         "begun": faults.begun[unit],

@@ -31,7 +31,7 @@ class Feeder(Component):
     drain, slot : the drain's read of the accumulator, which takes the place of an issue; `slot` says that it may. Only
         with config.compact.
     done : one pulse per instruction, when its last sum is in the accumulator.
-    free : halves that an instruction may acquire.
+    free_halves : halves that an instruction may acquire.
     illegal : the instruction that was taken last is found to be illegal (with config.checks).
     """
 
@@ -60,7 +60,7 @@ class Feeder(Component):
                 ),
                 "control": Out(control_layout(config)),
                 "done": Out(1),
-                "free": Out(2),
+                "free_halves": Out(2),
                 "illegal": Out(1),
                 "activity": Out(Activity),
                 "tag": Out(16),
@@ -91,7 +91,7 @@ class Feeder(Component):
             self.instruction.ready.eq(can_start),
             accept.eq(self.instruction.valid & can_start),
         ]
-        m.d.comb += self.free.eq(free)
+        m.d.comb += self.free_halves.eq(free)
         m.d.sync += free.eq(free + self.release - (accept & conv.acquire))
 
         # Nothing inside a row is farther away than the scratchpad is large.

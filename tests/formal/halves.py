@@ -47,7 +47,7 @@ class Halves(Elaboratable):
         drive(m, core.write.data, "ready")
         drive(m, core.write.response, "valid", "payload")
         drive(m, core.registers, "address", "write", "write_data", "read")
-        reset = core.abandon
+        reset = inside["control"].signal("reset")
         m.d.comb += Assume(~ResetSignal())
 
         # The order that the program keeps: acquire, accumulate as often as it likes, commit. `held` shows what was

@@ -11,6 +11,7 @@ half.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 from amaranth.utils import exact_log2
@@ -49,6 +50,7 @@ def undefined_pairs(config: Config, opcode: Opcode) -> list[int]:
     return [fields(opcode)[name][0] for name in names]
 
 
+@cache
 def must_be_zero(config: Config, opcode: Opcode) -> int:
     """The bits of an instruction that are 0 in every legal one, as a mask of its 512 bits."""
     known = fields(opcode)

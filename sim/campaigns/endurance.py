@@ -1,4 +1,4 @@
-"""Inferences one after the other on one NPU: programs alternate, inputs and stalls are random, each answer is checked."""
+"""Inferences back to back on one NPU: programs alternate, inputs and stalls are random, each answer is checked."""
 
 from collections.abc import Iterator
 from time import process_time
@@ -12,7 +12,7 @@ from weft.sw.transport import DeviceError
 
 from .workloads import differs, workload
 
-CHANCES = (("lenet", 0.45), ("mobile", 0.45), ("residual", 0.1))
+CHANCES = {"lenet": 0.45, "mobile": 0.45, "residual": 0.1}
 MOST_SAMPLES = 16
 """Of one program before the next one is chosen."""
 
@@ -27,9 +27,7 @@ def campaign(first: int = 0, seeds: int = 10, each: int = 1000) -> Iterator[Row]
         left = each
         while left:
             samples = min(left, int(random.integers(1, MOST_SAMPLES + 1)))
-            one = workload(
-                str(random.choice([name for name, _ in CHANCES], p=[chance for _, chance in CHANCES])), SMALL
-            )
+            one = workload(str(random.choice(list(CHANCES), p=list(CHANCES.values()))), SMALL)
             inputs = one.inputs(random, samples)
             npu.stall(float(random.choice([0, 0.1, 0.3, 0.6])))
             try:
@@ -44,12 +42,6 @@ def campaign(first: int = 0, seeds: int = 10, each: int = 1000) -> Iterator[Row]
                 npu.power_cycle()
                 device.program = None
         npu.close()
-    text = f"{first} to {first + seeds - 1}"
-    yield Row(
-        "inferences back to back, alternating programs, stalls",
-        done,
-        failures,
-        seeds * each,
-        process_time() - start,
-        text,
-    )
+    seconds, numbers = process_time() - start, f"{first} to {first + seeds - 1}"
+    what = "inferences back to back, alternating programs, stalls"
+    yield Row(what, done, failures, seeds * each, seconds, numbers)

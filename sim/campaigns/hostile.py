@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from weft.gen.presets import SMALL
 from weft.rtl.config import Config
 from weft.rtl.isa import INSTRUCTION_BYTES, Opcode
+from weft.rtl.legality import must_be_zero
 from weft.rtl.registers import ErrorCause, Status
 from weft.sim.faulty import FaultyNpu
 from weft.sim.fuzz import REGION, RandomProgram, random_program
@@ -25,15 +26,21 @@ PER_PROGRAM = 25
 END = REGION * 3
 
 
-def broken(program: RandomProgram, random: Generator) -> NDArray[np.uint8]:
-    """A program's bytes with a few bits flipped, an instruction replaced by random bits, or random throughout."""
-    size = INSTRUCTION_BYTES * len(program.program)
+def broken(config: Config, program: RandomProgram, random: Generator) -> NDArray[np.uint8]:
+    """A program's bytes with a few bits flipped, mostly bits that are 1 in some legal program; or an instruction
+    replaced by random bits; or random throughout."""
+    count = len(program.program)
+    size = INSTRUCTION_BYTES * count
     raw = program.memory[:size].copy()
     kind = random.integers(10)
-    if kind < 6:
-        for _ in range(random.integers(1, 9)):
-            bit = int(random.integers(8 * size))
-            raw[bit // 8] ^= 1 << bit % 8
+    if kind < 7:
+        flips = int(random.integers(1, 5))
+        while flips:
+            place, bit = int(random.integers(count)), int(random.integers(8 * INSTRUCTION_BYTES))
+            if kind < 5 and must_be_zero(config, program.program[place].opcode) >> bit & 1:
+                continue
+            raw[INSTRUCTION_BYTES * place + bit // 8] ^= 1 << bit % 8
+            flips -= 1
     elif kind < 9:
         place = INSTRUCTION_BYTES * int(random.integers(size // INSTRUCTION_BYTES))
         raw[place : place + INSTRUCTION_BYTES] = random.integers(0, 256, INSTRUCTION_BYTES)
@@ -110,7 +117,7 @@ def campaign(first: int = 0, programs: int = 200, each: int = PER_PROGRAM) -> It
         machine = Machine(bench.config, program.memory.copy())
         machine.run(0, program.bases)
         for index in range(each):
-            cause, problem = bench.attack(broken(program, random), program)
+            cause, problem = bench.attack(broken(bench.config, program, random), program)
             causes[cause] = causes.get(cause, 0) + 1
             if problem:
                 failures.append(f"seed {seed}, program {index}: {problem}")

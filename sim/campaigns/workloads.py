@@ -48,9 +48,9 @@ class Workload:
 GRAPHS: dict[str, Callable[[], Graph]] = {
     "lenet": lambda: read_onnx(LENET),
     # Depthwise columns and the mean of each channel.
-    "mobile": lambda: synthetic.mobilenet_v1(alpha=1 / 16, size=16, classes=3),
+    "mobile": lambda: synthetic.mobilenet_v1(alpha=1 / 8, size=32, classes=32),
     # Sums through look-up tables, and weights that stream.
-    "residual": lambda: synthetic.mobilenet_v2(alpha=1 / 16, size=8, classes=5),
+    "residual": lambda: synthetic.mobilenet_v2(alpha=1 / 16, size=8, classes=32),
 }
 
 

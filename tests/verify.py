@@ -14,7 +14,9 @@ from time import perf_counter
 from typing import Annotated
 
 import typer
+from weft.gen.presets import PRESETS
 from weft.sim import covering, killing
+from weft.sim.campaigns import endurance, faults, hostile, resets, soak
 from weft.sim.coverage import sheet as unreached
 from weft.sim.verification import Campaign, Row, run_campaigns, sheet
 from weft.sw.commands.figures import Sheet, insert
@@ -37,6 +39,11 @@ CAMPAIGNS: dict[str, Campaign] = {
     "mutants 1": partial(killing.campaign, 0, 2),
     "mutants 2": partial(killing.campaign, 1, 2),
     "formal": proofs.campaign,
+    **{f"faults {part + 1}": partial(faults.campaign, part, 4) for part in range(4)},
+    **{f"endurance {part + 1}": partial(endurance.campaign, 5 * part, 5) for part in range(2)},
+    **{f"fuzz {name}": partial(soak.campaign, PRESETS[name], 0, 2000) for name in ("small", "tiny", "large")},
+    "resets": partial(resets.campaign, 0, 1000),
+    "hostile": partial(hostile.campaign, 0, 200),
     "link": link_faults,
 }
 """By name, the longest first: what is begun last should be short. "faults 1" and "faults 2" are two parts of one, and

@@ -78,6 +78,8 @@ class Config:
     """Build the windows that bound what the NPU may read and write."""
     checks: bool = False
     """Build the checks of instructions; without them an instruction that is not legal has undefined results."""
+    protection: bool = False
+    """Build scratchpad, weight store and parameters with a parity bit per byte; a flaw that is read ends the run."""
     autopsy: bool = False
     """Build the watchdog, and the registers that show the inside of an NPU that has stopped."""
     compact: bool = False
@@ -121,7 +123,7 @@ class Config:
         self._check("counter_bits", 6 <= self.counter_bits <= 16, "from 6 to 16")
         if self.compact:
             self._check("lanes", self.lanes == 1, "1 with compact")
-            for name in ("depthwise", "tables", "fences", "checks", "autopsy"):
+            for name in ("depthwise", "tables", "fences", "checks", "protection", "autopsy"):
                 self._check(name, not getattr(self, name), "false with compact")
 
     def _check(self, name: str, good: bool, allowed: str) -> None:

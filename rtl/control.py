@@ -27,6 +27,7 @@ class ControlRegisters(Component):
     busy, finished : of the sequencer. dispatched : pulse per instruction.
     error, error_cause, error_unit, error_address : the first error of a run is kept.
     activity : what each unit does now.
+    flaws : of the memories in registers.FLAWS (with config.protection).
     fences : the windows (with config.fences).
     progress : something happens; inside : what the autopsy registers show (both with config.autopsy).
     """
@@ -52,6 +53,7 @@ class ControlRegisters(Component):
                 "error_unit": In(3),
                 "error_address": In(config.address_width),
                 "activity": In(data.ArrayLayout(Activity, len(Unit))),
+                **({"flaws": In(len(registers.FLAWS))} if config.protection else {}),
                 **({"fences": Out(fences_layout(config))} if config.fences else {}),
                 **({"progress": In(1), "inside": In(inside_layout())} if config.autopsy else {}),
             }
@@ -142,6 +144,12 @@ class ControlRegisters(Component):
                     m.d.sync += window.first.eq(write_data[PAGE_BITS:])
                 with m.If(written[last]):
                     m.d.sync += last_inverted.eq(~write_data[PAGE_BITS:])
+
+        if config.protection:
+            for index, (name, _) in enumerate(registers.FLAWS):
+                count = Signal(16, name=f"{name.lower()}_flaws")
+                readable[f"{name}_FLAWS"] = count
+                m.d.sync += count.eq(count + self.flaws[index])
 
         # Set for one cycle when a run has gone on too long, and why.
         late = Signal()

@@ -218,6 +218,9 @@ class Core(Component):
                 faults.refused_load.eq(self.refused_read),
                 faults.refused_store.eq(self.refused_write),
             ]
+        if config.protection:
+            flaws = Cat(scratchpad.flaw, weights.flaw, parameters.flaw)
+            m.d.comb += [control.flaws.eq(flaws), faults.flaws.eq(flaws)]
         if config.autopsy:
             m.d.comb += control.progress.eq(
                 sequencer.dispatched

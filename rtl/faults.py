@@ -7,7 +7,7 @@ from amaranth.lib.wiring import Component, In, Out
 from .config import Config
 from .dma import error_layout
 from .fence import refusal_layout
-from .registers import SEQUENCER, ErrorCause, Unit
+from .registers import FLAWS, SEQUENCER, ErrorCause, Unit
 
 NUMBER_BITS = 24
 
@@ -20,6 +20,7 @@ class Faults(Component):
     clear : a run begins.
     sequencer : the sequencer's error. left_over : at the end something is left for the next run.
     load, store : what memory answered. refused_load, refused_store : requests outside the fences.
+    flaws : memories that gave a byte that is not as it was written.
     overflow, illegal : per unit. started, flight : of the units' gates.
     begun : instructions that each unit has begun in this run.
     error, cause, unit, address : see registers.ErrorCause.
@@ -34,6 +35,7 @@ class Faults(Component):
                 "clear": In(1),
                 "sequencer": In(data.StructLayout({"valid": 1, "cause": ErrorCause, "address": address})),
                 "left_over": In(1),
+                "flaws": In(len(FLAWS)),
                 "load": In(error_layout(config)),
                 "store": In(error_layout(config)),
                 "refused_load": In(refusal_layout(config)),
@@ -79,6 +81,9 @@ class Faults(Component):
                 self._of_units(m, "illegal", ErrorCause.ILLEGAL_INSTRUCTION, self.illegal),
                 (self.left_over, ErrorCause.LEFT_OVER, SEQUENCER, self.sequencer.address),
             ]
+        if config.protection:
+            owners = (Unit.LOAD, Unit.ARRAY, Unit.DRAIN)
+            causes += [(flaw, ErrorCause.CONTENTS, unit, 0) for flaw, unit in zip(self.flaws, owners, strict=True)]
         if config.checks or config.autopsy:
             for unit in Unit:
                 with m.If(self.clear):

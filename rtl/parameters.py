@@ -7,6 +7,7 @@ from amaranth.lib.wiring import Component, In, Out
 from . import bus
 from .config import PARAMETER_RECORD_BYTES, Config
 from .memory import Memory1R1W
+from .protected import flaws, memory_of_bytes
 
 RECORD = data.StructLayout({"bias": signed(32), "multiplier": unsigned(32), "shift": signed(8)})
 """What is kept of a channel's record, from its first byte on. multiplier < 2^31, -31 <= shift <= 31."""
@@ -28,6 +29,7 @@ class ParameterMemory(Component):
         PARAMETER_RECORD_BYTES apart, the lines `parameter_line_bytes`.
     read : {enable, line}
     read_data : L x RECORD, LATENCY cycles after `read`, and held until the next one.
+    flaw : a byte that was read is not as it was written (with config.protection).
 
     A read in a later cycle than the write sees it.
     """
@@ -40,6 +42,7 @@ class ParameterMemory(Component):
             {
                 "write": In(stream.Signature(bus.local_write_layout(config, config.local_bits))),
                 "read": In(parameter_read_layout(config)),
+                "flaw": Out(1),
                 "read_data": Out(data.ArrayLayout(RECORD, config.lanes)),
             }
         )
@@ -48,7 +51,8 @@ class ParameterMemory(Component):
         m = Module()
         config = self.config
         record_bytes = RECORD.size // 8
-        m.submodules.memory = memory = Memory1R1W(RECORD.size * config.lanes, config.parameter_lines, 8)
+        m.submodules.memory = memory = memory_of_bytes(config, RECORD.size * config.lanes, config.parameter_lines)
+        m.d.comb += self.flaw.eq(flaws(m, config, [memory]))
         write = self.write.payload
         word_bits = (config.memory_bytes - 1).bit_length()
         line_bits = (config.parameter_line_bytes - 1).bit_length()

@@ -63,6 +63,7 @@ class Feature(IntEnum):
     FENCES = 1
     CHECKS = 2
     AUTOPSY = 3
+    PROTECTION = 4
 
 
 class Control(IntEnum):
@@ -81,7 +82,8 @@ class ErrorCause(IntEnum):
 
     ERROR_ADDRESS then holds: for an error of memory or a fence, the address of the transfer; for an illegal instruction
     the sequencer found, for what it could not read and for LEFT_OVER, the instruction's address; where a unit is at
-    fault otherwise, the number of the instruction among those of the unit, from 0 (with `Config.checks`)."""
+    fault otherwise, the number of the instruction among those of the unit, from 0 (with `Config.checks`). For CONTENTS
+    the unit is the one that has the memory: LOAD the scratchpad, ARRAY the weight store, DRAIN the parameters."""
 
     NONE = 0
     ILLEGAL_INSTRUCTION = 1
@@ -102,6 +104,8 @@ class ErrorCause(IntEnum):
     """Nothing happened for WATCHDOG cycles."""
     TIME_LIMIT = 10
     """The run took LIMIT cycles."""
+    CONTENTS = 11
+    """A byte that was read from a memory of the NPU is not as it was written."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,9 @@ BASES = 4
 """Base address registers; each address in a program is a base plus an offset."""
 
 COUNTERS_OFFSET = 0x100
+
+FLAWS = (("SCRATCHPAD", "the scratchpad"), ("WEIGHT", "the weight store"), ("PARAMETER", "the parameter memory"))
+"""Memories with protection; a reset does not clear their counters."""
 
 AUTOPSY_OFFSET = 0x200
 """With `Config.autopsy`, what is inside an NPU that has stopped."""
@@ -157,6 +164,10 @@ REGISTERS = (
     Register("WRITE_FIRST", 0x4C, "rw", "First byte that may be written; a multiple of 4096."),
     Register("WRITE_LAST", 0x50, "rw", "Last byte that may be written, as READ_LAST."),
     Register("FEATURES", 0x54, "ro", "What is built: values of Feature."),
+    *(
+        Register(f"{name}_FLAWS", 0x58 + 4 * index, "ro", f"Cycles in which {text} gave a byte that is not as written.")
+        for index, (name, text) in enumerate(FLAWS)
+    ),
     *(
         Register(
             f"{unit.name}_{activity.name}",

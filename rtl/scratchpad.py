@@ -10,6 +10,7 @@ from . import bus
 from .config import Config, power_of_two_at_least
 from .delay import delayed
 from .memory import Memory1R1W
+from .protected import flaws, memory_of_bytes
 
 
 def address_bits(config: Config) -> int:
@@ -96,6 +97,7 @@ class Scratchpad(Component):
     store_data, store_valid : a memory word of the bytes from there on, READ_LATENCY cycles after the grant.
     drain_write : drain_write_layout; never stalled.
     load_write : stream of bus.local_write_layout; ready when the drain does not write to a bank that it needs.
+    flaw : a byte that was read is not as it was written (with config.protection).
     """
 
     READ_LATENCY = Memory1R1W.LATENCY + 1
@@ -119,6 +121,7 @@ class Scratchpad(Component):
                 "store_data": Out(config.memory_width),
                 "store_valid": Out(1),
                 "drain_write": In(drain_write_layout(config)),
+                "flaw": Out(1),
                 "load_write": In(stream.Signature(bus.local_write_layout(config, bits))),
             }
         )
@@ -127,8 +130,9 @@ class Scratchpad(Component):
         m = Module()
         size = self.config.word_bytes
         depth = self.config.scratchpad_bytes // (2 * size)
-        m.submodules.even = even = Memory1R1W(8 * size, depth, 8)
-        m.submodules.odd = odd = Memory1R1W(8 * size, depth, 8)
+        m.submodules.even = even = memory_of_bytes(self.config, 8 * size, depth)
+        m.submodules.odd = odd = memory_of_bytes(self.config, 8 * size, depth)
+        m.d.comb += self.flaw.eq(flaws(m, self.config, [even, odd]))
         self._read(m, even, odd)
         self._write(m, even, odd)
         return m

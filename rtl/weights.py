@@ -8,6 +8,7 @@ from . import bus
 from .config import Config
 from .delay import delay_line
 from .memory import Memory1R1W, Memory1RW
+from .protected import flaws, memory_of_bytes
 
 GROUP = 4
 """Columns that share a memory: block RAMs are read 32 bits wide."""
@@ -33,6 +34,7 @@ class WeightStore(Component):
     read : {enable, line}, in any cycle.
     weights : W x C x signed(8); weights[b][c] of the line that was read at cycle t is valid at
         t + LATENCY + b * S + c.
+    flaw : a byte that was read is not as it was written (with config.protection).
 
     A read WRITE_LATENCY or more cycles after the cycle of a write sees it.
     """
@@ -46,6 +48,7 @@ class WeightStore(Component):
             {
                 "write": In(stream.Signature(bus.local_write_layout(config, config.local_bits))),
                 "read": In(weight_read_layout(config)),
+                "flaw": Out(1),
                 "weights": Out(data.ArrayLayout(data.ArrayLayout(signed(8), config.cols), config.weight_rows)),
             }
         )
@@ -69,10 +72,12 @@ class WeightStore(Component):
 
         groups = range(0, config.cols, GROUP)
         reads = delay_line(m, "read", self.read, (config.weight_rows - 1) * config.weight_steps + groups[-1])
+        memories = []
         for bank in range(config.weight_rows):
             for group in groups:
                 columns = range(group, min(group + GROUP, config.cols))
-                memory = Memory1R1W(8 * len(columns), config.weight_lines, 8)
+                memory = memory_of_bytes(config, 8 * len(columns), config.weight_lines)
+                memories.append(memory)
                 m.submodules[f"bank_{bank}_{group}"] = memory
                 places = [divmod(bank * config.weight_pitch + column, word_bytes) for column in columns]
                 read = reads[bank * config.weight_steps + group]
@@ -87,6 +92,7 @@ class WeightStore(Component):
                     weight = memory.read.data.word_select(index, 8)
                     skewed = delay_line(m, f"weight_{bank}_{column}", weight, index, reset_less=True)[-1]
                     m.d.comb += self.weights[bank][column].eq(skewed)
+        m.d.comb += self.flaw.eq(flaws(m, config, memories))
         return m
 
     def _elaborate_compact(self, m: Module) -> Module:

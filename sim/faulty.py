@@ -92,6 +92,18 @@ class FaultyNpu(VerilatedNpu):
         """The first rule of the bus that the NPU broke, empty if none."""
         return str(self._library.weft_fault(self._sim).decode())
 
+    def memories(self) -> list[tuple[int, int]]:
+        """Words and bits of the on-chip memories, with `Config.protection`; the order is the same for a library."""
+        bits = ctypes.c_uint64()
+        found = []
+        while words := int(self._library.weft_memory(self._sim, len(found), ctypes.byref(bits))):
+            found.append((words, bits.value))
+        return found
+
+    def flip(self, memory: int, word: int, bit: int, delay: int = 0) -> None:
+        """Change one stored bit of one of `memories`, after so many cycles; the last call counts."""
+        self._library.weft_flip(self._sim, memory, word, bit, delay)
+
     def power_cycle(self) -> None:
         """The reset pin, of NPU and memory."""
         super().reset()

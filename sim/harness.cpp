@@ -19,6 +19,8 @@
 // Verilator renames the port `interrupt`, a word of SystemC, to `__SYM__interrupt`.
 #include "Vtop.h"
 #include "verilated.h"
+#include "verilated_sym_props.h"
+#include "verilated_syms.h"
 #if VM_COVERAGE
 #include "verilated_cov.h"
 #endif
@@ -127,6 +129,11 @@ struct Sim {
 
     Host host;
 
+    struct {
+        uint8_t* place;
+        uint8_t mask;
+        uint64_t delay;
+    } flip{};
     Injection injection;
     uint64_t transfers[CHANNELS] = {};  // since the injection was set
     uint64_t injected_at = ~uint64_t(0);  // the address that it hit
@@ -258,6 +265,7 @@ struct Sim {
     }
 
     void clock() {
+        if (flip.delay && !--flip.delay) *flip.place ^= flip.mask;
         top.clk = 0;
         top.eval();
         top.clk = 1;
@@ -518,6 +526,28 @@ void weft_inject(void* sim, int channel, uint64_t number, uint32_t response) {
     s.injection = {channel, number, response};
     s.injected_at = ~uint64_t(0);
     std::memset(s.transfers, 0, sizeof s.transfers);
+}
+// The memories whose contents are public: the words and bits of number `index`; nothing behind the last one.
+const VerilatedVar* memory_at(void* sim, uint64_t index) {
+    const VerilatedScopeNameMap* scopes = static_cast<Sim*>(sim)->context.scopeNameMap();
+    if (!scopes) return nullptr;
+    for (const auto& scope : *scopes) {
+        const VerilatedVar* var = scope.second->varFind("mem");
+        if (var && !index--) return var;
+    }
+    return nullptr;
+}
+uint64_t weft_memory(void* sim, uint64_t index, uint64_t* bits) {
+    const VerilatedVar* var = memory_at(sim, index);
+    if (!var) return 0;
+    *bits = var->packedRanges().front().elements();
+    return var->unpackedRanges().front().elements();
+}
+void weft_flip(void* sim, uint64_t index, uint64_t word, uint64_t bit, uint64_t delay) {
+    const VerilatedVar* var = memory_at(sim, index);
+    const uint64_t pitch = var->totalSize() / var->unpackedRanges().front().elements();
+    uint8_t* place = static_cast<uint8_t*>(var->datap()) + word * pitch + bit / 8;
+    static_cast<Sim*>(sim)->flip = {place, uint8_t(1 << bit % 8), delay + 1};
 }
 uint64_t weft_transfers(void* sim, int channel) { return static_cast<Sim*>(sim)->transfers[channel]; }
 uint64_t weft_injected_at(void* sim) { return static_cast<Sim*>(sim)->injected_at; }

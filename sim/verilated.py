@@ -106,6 +106,8 @@ def _open(path: Path) -> ctypes.CDLL:
         ("injected_at", word, (pointer,)),
         ("window", None, (pointer, integer, word, word)),
         ("strays", word, (pointer, pointer)),
+        ("memory", word, (pointer, word, pointer)),
+        ("flip", None, (pointer, word, word, word, word)),
         ("write_register", integer, (pointer, word, ctypes.c_uint32)),
         ("read_register", integer, (pointer, word, pointer)),
         ("run", integer, (pointer, ctypes.c_uint32, pointer, pointer, word, word, pointer, pointer)),

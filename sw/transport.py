@@ -129,6 +129,8 @@ def _cause(transport: Transport) -> str:
         why = f" ({_illegal(transport, address)})" if code == ErrorCause.ILLEGAL_INSTRUCTION else ""
         return f"{cause} at address {address:#x}{why}"
     of = f"{cause} of the {Unit(unit).name.lower()} unit"
+    if code == ErrorCause.CONTENTS:
+        return f"{of}: a memory of it gave a byte that is not as it was written"
     if code not in BY_NUMBER:
         return f"{of} at address {address:#x}"
     if transport.read_register("FEATURES") >> Feature.CHECKS & 1:

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from weft.gen.presets import PRESETS
 from weft.sim import covering, killing
-from weft.sim.campaigns import endurance, faults, hostile, resets, soak
+from weft.sim.campaigns import contents, endurance, faults, hostile, resets, soak
 from weft.sim.coverage import sheet as unreached
 from weft.sim.verification import Campaign, Row, run_campaigns, sheet
 from weft.sw.commands.figures import Sheet, insert
@@ -44,6 +44,7 @@ CAMPAIGNS: dict[str, Campaign] = {
     **{f"fuzz {name}": partial(soak.campaign, PRESETS[name], 0, 2000) for name in ("small", "tiny", "large")},
     "resets": partial(resets.campaign, 0, 1000),
     "hostile": partial(hostile.campaign, 0, 200),
+    "contents": partial(contents.campaign, 0, 1000),
     "link": link_faults,
 }
 """By name, the longest first: what is begun last should be short. "faults 1" and "faults 2" are two parts of one, and

@@ -1,0 +1,69 @@
+"""Memories with a parity bit per byte, which tells of bits that changed by themselves."""
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Config
+from .memory import Memory1R1W
+
+BYTE = 8
+
+
+class ProtectedMemory(wiring.Component):
+    """A Memory1R1W of bytes, with an even parity bit beside each: nine bits, as block RAMs have them.
+
+    A flipped bit is found when it is read, and not corrected. A word that was never written is all zeros, and in order.
+
+    Members
+    -------
+    write, read : as those of Memory1R1W with a granularity of 8; `read.data` comes as early.
+    flaw : a byte of a word that was read is not in order, FLAW_LATENCY cycles after the read. What is read in the
+        cycle in which the same word is written is not judged.
+    """
+
+    LATENCY = Memory1R1W.LATENCY
+    FLAW_LATENCY = LATENCY + 1
+
+    def __init__(self, width: int, depth: int) -> None:
+        self.memory = Memory1R1W(width // BYTE * (BYTE + 1), depth, BYTE + 1)
+        address = Out(len(self.memory.read.address))
+        write = {"address": address, "data": Out(width), "enable": Out(width // BYTE)}
+        read = {"address": address, "enable": Out(1), "data": In(width)}
+        super().__init__({"write": In(wiring.Signature(write)), "read": In(wiring.Signature(read)), "flaw": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.memory = memory = self.memory
+        count = len(self.write.enable)
+        read_bytes = [memory.read.data.word_select(index, BYTE + 1) for index in range(count)]
+        judged, odd = Signal(), Signal(count)
+        m.d.comb += [
+            memory.write.address.eq(self.write.address),
+            memory.write.enable.eq(self.write.enable),
+            memory.write.data.eq(Cat(_with_parity(self.write.data.word_select(index, BYTE)) for index in range(count))),
+            memory.read.address.eq(self.read.address),
+            memory.read.enable.eq(self.read.enable),
+            self.read.data.eq(Cat(byte[:BYTE] for byte in read_bytes)),
+            odd.eq(Cat(byte.xor() for byte in read_bytes)),
+        ]
+        collides = self.write.enable.any() & (self.write.address == self.read.address)
+        m.d.sync += [judged.eq(self.read.enable & ~collides), self.flaw.eq(judged & odd.any())]
+        return m
+
+
+def _with_parity(byte: Value) -> Value:
+    return Cat(byte, byte.xor())
+
+
+def memory_of_bytes(config: Config, width: int, depth: int) -> Memory1R1W | ProtectedMemory:
+    """A memory of the configuration, with or without protection."""
+    return ProtectedMemory(width, depth) if config.protection else Memory1R1W(width, depth, BYTE)
+
+
+def flaws(m: Module, config: Config, memories: list[Memory1R1W | ProtectedMemory]) -> Value:
+    """Whether one of some memories that were made so has found a flaw; a cycle late, since there may be many."""
+    flaw = Signal(name="any_flaw")
+    if config.protection:
+        m.d.sync += flaw.eq(Cat(memory.flaw for memory in memories).any())
+    return flaw

@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from .config import Config
 from .memory import Memory1R1W
@@ -26,16 +27,17 @@ class ProtectedMemory(wiring.Component):
     FLAW_LATENCY = LATENCY + 1
 
     def __init__(self, width: int, depth: int) -> None:
-        self.memory = Memory1R1W(width // BYTE * (BYTE + 1), depth, BYTE + 1)
-        address = Out(len(self.memory.read.address))
+        self.width = width
+        self.depth = depth
+        address = Out(max(ceil_log2(depth), 1))
         write = {"address": address, "data": Out(width), "enable": Out(width // BYTE)}
         read = {"address": address, "enable": Out(1), "data": In(width)}
         super().__init__({"write": In(wiring.Signature(write)), "read": In(wiring.Signature(read)), "flaw": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = self.memory
-        count = len(self.write.enable)
+        count = self.width // BYTE
+        m.submodules.memory = memory = Memory1R1W(count * (BYTE + 1), self.depth, BYTE + 1)
         read_bytes = [memory.read.data.word_select(index, BYTE + 1) for index in range(count)]
         judged, odd = Signal(), Signal(count)
         m.d.comb += [

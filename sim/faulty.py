@@ -95,7 +95,7 @@ class FaultyNpu(VerilatedNpu):
     def memories(self) -> list[tuple[int, int]]:
         """Words and bits of the on-chip memories, with `Config.protection`; the order is the same for a library."""
         bits = ctypes.c_uint64()
-        found = []
+        found: list[tuple[int, int]] = []
         while words := int(self._library.weft_memory(self._sim, len(found), ctypes.byref(bits))):
             found.append((words, bits.value))
         return found

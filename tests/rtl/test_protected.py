@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import Fragment
 from weft.rtl.config import Config
-from weft.rtl.memory import Memory1R1W
 from weft.rtl.protected import ProtectedMemory, memory_of_bytes
 
 from tests.rtl.common import simulate
@@ -11,19 +12,20 @@ from tests.rtl.common import simulate
 DEPTH = 4
 
 
-class Peek(ProtectedMemory):
-    """Its stored words are `contents`, for a testbench to change."""
+class Peek:
+    """A platform that keeps the stored words as `contents`, for a testbench to change."""
 
-    def elaborate(self, platform):
-        portable = self.memory.portable
+    def memory_1r1w(self, memory):
+        m = memory.portable()
+        self.contents = m.submodules.memory.data
+        return m
 
-        def kept():
-            m = portable()
-            self.contents = m._named_submodules["memory"][0].data
-            return m
 
-        self.memory.portable = kept
-        return super().elaborate(platform)
+def peeked(width):
+    """A memory, its elaborated form, and its contents."""
+    dut, platform = ProtectedMemory(width, DEPTH), Peek()
+    fragment = Fragment.get(dut, platform)
+    return dut, fragment, platform.contents
 
 
 async def write(ctx, dut, address, value, enable):
@@ -65,54 +67,56 @@ def test_what_is_written_is_read_without_flaws(width):
 
 
 def test_each_flipped_bit_is_found():
-    dut = Peek(16, DEPTH)
+    dut, fragment, contents = peeked(16)
 
     async def testbench(ctx):
         await write(ctx, dut, 2, 0xA5C3, 3)
         for bit in range(18):
-            stored = ctx.get(dut.contents[2])
-            ctx.set(dut.contents[2], stored ^ 1 << bit)
+            stored = ctx.get(contents[2])
+            ctx.set(contents[2], stored ^ 1 << bit)
             assert (await read(ctx, dut, 2))[1] == 1
             assert (await read(ctx, dut, 1))[1] == 0
-            ctx.set(dut.contents[2], stored)
+            ctx.set(contents[2], stored)
             assert await read(ctx, dut, 2) == (0xA5C3, 0)
 
-    simulate(dut, testbench, cycles=300)
+    simulate(fragment, testbench, cycles=300)
 
 
 def test_writing_heals():
-    dut = Peek(8, DEPTH)
+    dut, fragment, contents = peeked(8)
 
     async def testbench(ctx):
         await write(ctx, dut, 0, 0x11, 1)
-        ctx.set(dut.contents[0], 0x10)
+        ctx.set(contents[0], 0x10)
         await write(ctx, dut, 0, 0x12, 1)
         assert await read(ctx, dut, 0) == (0x12, 0)
 
-    simulate(dut, testbench, cycles=30)
+    simulate(fragment, testbench, cycles=30)
 
 
 def test_a_collision_is_not_judged():
-    dut = Peek(8, DEPTH)
+    dut, fragment, contents = peeked(8)
 
     async def testbench(ctx):
         await write(ctx, dut, 0, 0x11, 1)
-        ctx.set(dut.contents[0], 0x10)
+        ctx.set(contents[0], 0x10)
         ctx.set(dut.read.enable, 1)
         await write(ctx, dut, 0, 0x12, 1)
         ctx.set(dut.read.enable, 0)
         await ctx.tick()
         assert ctx.get(dut.flaw) == 0
 
-    simulate(dut, testbench, cycles=30)
+    simulate(fragment, testbench, cycles=30)
 
 
-def test_the_option_chooses_the_memory():
-    assert isinstance(memory_of_bytes(Config(protection=True), 16, 4).memory, Memory1R1W)
-    assert isinstance(memory_of_bytes(Config(), 16, 4), Memory1R1W)
+@pytest.mark.parametrize("protection, width", [(False, 16), (True, 18)])
+def test_the_option_makes_a_byte_nine_bits(protection, width):
+    widths = []
 
+    class Platform:
+        def memory_1r1w(self, memory):
+            widths.append((memory.width, memory.granularity))
+            return memory.portable()
 
-@pytest.mark.parametrize("width", [16, 72])
-def test_a_byte_takes_nine_bits(width):
-    memory = ProtectedMemory(width, 8)
-    assert (memory.memory.width, memory.memory.granularity) == (width // 8 * 9, 9)
+    rtlil.convert(memory_of_bytes(Config(protection=protection), 16, 8), platform=Platform(), emit_src=False)
+    assert widths == [(width, width // 2)]

@@ -111,6 +111,8 @@ struct Sim {
     };
 
     VerilatedContext context;
+    // Names of public signals are kept in the context of the thread, which may be that of another simulation.
+    bool chosen = choose();
     Vtop top{&context};
     uint8_t* memory;
     uint64_t memory_bytes;
@@ -155,7 +157,14 @@ struct Sim {
         if (!random) random = 1;
         reset();
     }
-    ~Sim() { top.final(); }
+    ~Sim() {
+        choose();
+        top.final();
+    }
+    bool choose() {
+        Verilated::threadContextp(&context);
+        return true;
+    }
 
     // xorshift64 (Marsaglia).
     uint64_t draw() {

@@ -94,7 +94,7 @@ class Halves(Elaboratable):
                 )
             )
         leaving = accumulator.signal(f"commit_{config.cols + Accumulator.CONTROL_LEAD}")
-        full, free = inside.signal("full"), feeder.signal("free")
+        full, free = inside.signal("full"), feeder.signal("free", "sync")
         drained = drain.signal("half")
         older = full + leaving
         for index, (valid, half, commit) in reversed(list(enumerate(rows))):

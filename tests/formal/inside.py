@@ -4,7 +4,7 @@ The RTL holds nothing for proofs. A property's module elaborates the component i
 adds the result as its submodule.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from amaranth.hdl import Const, Elaboratable, Fragment, MemoryInstance, Signal
 
@@ -28,16 +28,16 @@ class Inside:
                 return Inside(fragment)
         raise KeyError(f"there is no submodule {name}")
 
-    def signal(self, name: str) -> Signal:
-        """The signal of this name that is driven here."""
-        found = {id(one): one for one in self._driven() if one.name == name}
+    def signal(self, name: str, *domains: str) -> Signal:
+        """The signal of this name that is driven here, in one of these domains if any are named."""
+        found = {id(one): one for one in self._driven(domains) if one.name == name}
         if len(found) != 1:
             raise KeyError(f"{len(found)} signals here are called {name}")
         return next(iter(found.values()))
 
-    def _driven(self) -> Iterator[Signal]:
-        for statements in self.fragment.statements.values():
-            for statement in statements:
+    def _driven(self, domains: Sequence[str]) -> Iterator[Signal]:
+        for domain, statements in self.fragment.statements.items():
+            for statement in statements if not domains or domain in domains else ():
                 yield from statement._lhs_signals()
 
     def word(self, address: Signal) -> Signal:

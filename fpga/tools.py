@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import distributions
 from pathlib import Path
 
 from weft.sim.cache import cache_folder
@@ -25,6 +25,10 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "gowin_pack": ("gowin_pack", "apycula"),
 }
 """For each program the command that a Python package brings, and the package."""
+
+APART = Path("formal")
+"""Folder in the Python environment that holds another one: the Yosys that synthesizes cannot share one with Amaranth's,
+see tests/formal/requirements.txt."""
 
 OLDEST_YOSYS = (0, 40)
 """Distributions carry Yosys of years ago, which does not know the options that are used here."""
@@ -66,20 +70,25 @@ def find(name: str) -> Tool:
             raise UserError(f"{variable(name)} is {named!r}, and there is no such program")
         return Tool(name, (program, *command[1:]), f"{named} {_contents(program)}")
     packaged, package = PACKAGES[name]
-    own = str(Path(sys.executable).parent)
+    own = [str(Path(sys.prefix) / APART / "bin"), str(Path(sys.executable).parent)]
     native = shutil.which(name) if name != packaged else None
     if native is not None and not (name == "yosys" and _too_old(native)):
         return Tool(name, (native,), f"{name} {_contents(native)}")
-    program = shutil.which(packaged, path=os.pathsep.join([own, os.environ.get("PATH", "")]))
+    program = shutil.which(packaged, path=os.pathsep.join([*own, os.environ.get("PATH", "")]))
     if program is None:
         raise UserError(
             f"{name} is not installed: put it on the PATH, name it in {variable(name)}, "
             f"or install the package {package}"
         )
-    try:
-        return Tool(name, (program,), f"{package} {version(package)}")
-    except PackageNotFoundError:
-        return Tool(name, (program,), f"{packaged} {_contents(program)}")
+    return Tool(name, (program,), f"{package} {_version(program, package) or _contents(program)}")
+
+
+@cache
+def _version(program: str, package: str) -> str:
+    """The version of a package in the environment that a program of it is in, or nothing if it is not there."""
+    folders = [str(path) for path in Path(program).parent.parent.glob("lib/python*/site-packages")]
+    found = distributions(name=package, path=folders) if folders else ()
+    return next((one.version for one in found), "")
 
 
 @cache

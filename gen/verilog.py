@@ -30,24 +30,35 @@ switches them off for these modules, not for the memory, which is written by han
 
 _MEMORY = """
 // One write port, one read port; what was never written is undefined.
-module {name} #(parameter WIDTH = 8, DEPTH = 2, GRANULE = 8, ADDRESS = 1) (
+module {name} #(parameter WIDTH = 8, DEPTH = 2, GRANULE = 8, ADDRESS = 1, LATENCY = 1) (
   input clk,
   input [ADDRESS - 1:0] write_address,
   input [WIDTH - 1:0] write_data,
   input [WIDTH / GRANULE - 1:0] write_enable,
   input [ADDRESS - 1:0] read_address,
   input read_enable,
-  output reg [WIDTH - 1:0] read_data
+  output [WIDTH - 1:0] read_data
 );
   (* no_rw_check *) reg [WIDTH - 1:0] mem [0:DEPTH - 1];
+  reg [WIDTH - 1:0] word;
   integer i;
   always @(posedge clk) begin
     for (i = 0; i < WIDTH / GRANULE; i = i + 1)
       if (write_enable[i])
         mem[write_address][i * GRANULE +: GRANULE] <= write_data[i * GRANULE +: GRANULE];
     if (read_enable)
-      read_data <= mem[read_address];
+      word <= mem[read_address];
   end
+  generate
+    if (LATENCY == 2) begin : registered
+      reg [WIDTH - 1:0] output_register;
+      always @(posedge clk)
+        output_register <= word;
+      assign read_data = output_register;
+    end else begin : direct
+      assign read_data = word;
+    end
+  endgenerate
 endmodule
 """
 """All memories share one module: Amaranth would write each one out, with an assignment for the initial
@@ -91,6 +102,7 @@ class _Platform:
             p_DEPTH=memory.depth,
             p_GRANULE=memory.granularity,
             p_ADDRESS=len(memory.read.address),
+            p_LATENCY=memory.latency,
             i_clk=ClockSignal(),
             i_write_address=memory.write.address,
             i_write_data=memory.write.data,

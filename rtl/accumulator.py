@@ -1,6 +1,6 @@
 """The accumulator: two halves of int32 sums; one collects what the array delivers while the other is drained."""
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
@@ -57,8 +57,14 @@ def drain_read_layout(config: Config) -> data.StructLayout:
 
 
 def control_lead(config: Config) -> int:
-    """Cycles by which the control of a row comes before its sums[0]."""
-    return Memory1R1W.LATENCY if config.compact else Accumulator.CONTROL_LEAD
+    """Cycles that a row's control comes before its sums[0]: those of the memory, and a register behind it but with
+    `compact`."""
+    return config.memory_latency if config.compact else config.memory_latency + 1
+
+
+def read_latency(config: Config) -> int:
+    """Cycles from a read of the drain to its sums: those of the memory, and the register behind the columns' choice."""
+    return config.memory_latency + 1
 
 
 def commit_latency(config: Config) -> int:
@@ -69,26 +75,25 @@ def commit_latency(config: Config) -> int:
 class Accumulator(Component):
     """Per column and half a memory of `accumulators` sums; additions wrap modulo 2^32.
 
-    A column needs three cycles for a sum: read the entry's memory, register the word, add and write. Reading starts
-    before the sum arrives, so that only the last of the three adds to the latency: `control` comes CONTROL_LEAD cycles
-    before its sums. The two rows that came just before are not yet to be seen in memory; where one of them went to the
-    same entry, the adder gets its newest sum instead. So any sequence of entries is exact.
+    A column reads the entry's memory, registers the word, adds and writes. Reading starts before the sum arrives, so
+    that only the last of these adds to the latency: `control` comes `control_lead` cycles before its sums. As many rows
+    that came just before are not yet to be seen in memory; where one of them went to the same entry, the adder gets its
+    newest sum instead. So any sequence of entries is exact.
 
     Members
     -------
-    control : control_layout; the row whose sums[0] is valid CONTROL_LEAD cycles later.
+    control : control_layout; the row whose sums[0] is valid `control_lead` cycles later.
     sums : C x signed(32); column c is valid c cycles after column 0.
     committed : one pulse, `commit_latency` cycles after sums[0] of the row with `commit`. A drain read in the cycle of
         the pulse sees all sums.
     read : drain_read_layout, in any cycle; not from the half that is being accumulated.
-    read_data : L x signed(32), READ_LATENCY cycles after `read`.
+    read_data : L x signed(32), `read_latency` cycles after `read`.
     """
-
-    CONTROL_LEAD = Memory1R1W.LATENCY + 1
-    READ_LATENCY = Memory1R1W.LATENCY + 1
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.control_lead = control_lead(config)
+        self.read_latency = read_latency(config)
         self.commit_latency = commit_latency(config)
         super().__init__(
             {
@@ -105,21 +110,22 @@ class Accumulator(Component):
         config = self.config
         cols, lanes = config.cols, config.lanes
 
-        # What all columns do, one after the other: column c is in stage s (read, register, add) with steps[c + s].
+        # What all columns do, one after the other: column c reads with steps[c], has the word with steps[c + latency],
+        # and adds with steps[c + lead].
+        latency, lead = config.memory_latency, self.control_lead
         step = Signal(
             data.StructLayout(
                 {
                     "entry": unsigned(config.entry_bits),
                     "half": 1,
                     "overwrite": 1,
-                    "newest": 1,  # the row one before went to the same entry
-                    "newer": 1,  # the row two before did
+                    "same": unsigned(lead),  # bit i: the row i + 1 before went to the same entry
                 }
             )
         )
-        steps = delay_line(m, "step", step, cols + 1, reset_less=True)
-        valid = delay_line(m, "valid", self.control.valid, cols + 1)
-        commit = delay_line(m, "commit", self.control.valid & self.control.commit, cols + 2)
+        steps = delay_line(m, "step", step, cols - 1 + lead, reset_less=True)
+        valid = delay_line(m, "valid", self.control.valid, cols - 1 + lead)
+        commit = delay_line(m, "commit", self.control.valid & self.control.commit, cols + lead)
 
         def same(rows_before: int) -> Signal:
             earlier = steps[rows_before]
@@ -129,24 +135,22 @@ class Accumulator(Component):
             step.entry.eq(self.control.entry),
             step.half.eq(self.control.half),
             step.overwrite.eq(self.control.overwrite),
-            step.newest.eq(same(1) & ~self.control.overwrite),
-            step.newer.eq(same(2)),
-            self.committed.eq(commit[cols + self.CONTROL_LEAD]),
+            step.same[0].eq(same(1) & ~self.control.overwrite),
+            step.same[1:].eq(Cat(same(rows) for rows in range(2, lead + 1))),
+            self.committed.eq(commit[cols + lead]),
         ]
 
-        chosen = Signal(drain_read_layout(config), reset_less=True)
-        m.d.sync += chosen.eq(self.read)
+        chosen = delay_line(m, "chosen", self.read, latency, reset_less=True)[-1]
         drained = []
         for col in range(cols):
-            fetch, keep, add = steps[col : col + 3]
+            fetch, keep, add = steps[col], steps[col + latency], steps[col + lead]
             drain = Signal(name=f"drain_{col}")
             m.d.comb += drain.eq(self.read.enable & (self.read.group == col // lanes))
             old = Signal(32, name=f"old_{col}", reset_less=True)
-            newest = Signal(32, name=f"newest_{col}", reset_less=True)
             new = Signal(32, name=f"new_{col}")
             words = []
             for half in range(2):
-                memory = Memory1R1W(32, config.accumulators)
+                memory = Memory1R1W(32, config.accumulators, latency=latency)
                 m.submodules[f"memory_{col}_{half}"] = memory
                 words.append(memory.read.data)
                 fetches = Signal(name=f"fetches_{col}_{half}")
@@ -156,13 +160,15 @@ class Accumulator(Component):
                     memory.read.enable.eq(fetches | drain & (self.read.half == half)),
                     memory.write.address.eq(add.entry),
                     memory.write.data.eq(new),
-                    memory.write.enable.eq(valid[col + 2] & (add.half == half)),
+                    memory.write.enable.eq(valid[col + lead] & (add.half == half)),
                 ]
-            m.d.sync += [
-                old.eq(Mux(keep.overwrite, 0, Mux(keep.newer, newest, Mux(keep.half, words[1], words[0])))),
-                newest.eq(new),
-            ]
-            m.d.comb += new.eq(Mux(add.newest, newest, old) + self.sums[col])
+            # The sum of i rows before the one that is added now.
+            newest = delay_line(m, f"newest_{col}", new, lead - 1, reset_less=True)
+            word = Mux(keep.half, words[1], words[0])
+            for rows in reversed(range(1, lead)):
+                word = Mux(keep.same[rows], newest[rows], word)
+            m.d.sync += old.eq(Mux(keep.overwrite, 0, word))
+            m.d.comb += new.eq(Mux(add.same[0], newest[1], old) + self.sums[col])
             drained.append(Mux(chosen.half, words[1], words[0]))
 
         with m.Switch(chosen.group):

@@ -11,7 +11,7 @@ from .delay import delay_line
 
 def latency(config: Config) -> int:
     """Cycles from activations to sums[0]: R - 1 of skew, and the processing element's."""
-    return config.rows - 1 + pe.LATENCY
+    return config.rows - 1 + pe.latency(config.multiply_latency)
 
 
 def column_skew(config: Config) -> int:
@@ -107,6 +107,7 @@ class Array(wiring.Component):
                     weight=weights[col],
                     psum=psums[col],
                     psum_width=width,
+                    multiply_latency=self.config.multiply_latency,
                 )
                 if skew:
                     activation = east

@@ -10,7 +10,7 @@ from .config import Config
 from .delay import delayed
 from .dma import Rows, error_layout, strobe, word_address
 from .registers import BASES, Activity
-from .scratchpad import Scratchpad
+from .scratchpad import Scratchpad, read_latency
 
 
 class CompactTransferUnit(Component):
@@ -31,7 +31,7 @@ class CompactTransferUnit(Component):
     LATENCY = Rows.LATENCY
     DONE_LATENCY = Scratchpad.WRITE_LATENCY - 1
 
-    WORD_CYCLES = Scratchpad.READ_LATENCY + 2
+    WORD_CYCLES = 4
     """Cycles per word of a STORE: it is read and registered, and memory takes it."""
 
     def __init__(self, config: Config) -> None:
@@ -125,7 +125,7 @@ class CompactTransferUnit(Component):
         granted = Signal()
         answered = Signal()
         mask = Cat(bit.replicate(8) for bit in strobes)
-        expected = delayed(m, "expected", granted, Scratchpad.READ_LATENCY)
+        expected = delayed(m, "expected", granted, read_latency(config))
         m.d.comb += [
             left.eq(Mux(begin, row.words, following)),
             self.store_read.valid.eq(storing & requested & ~asked & ~complete),

@@ -55,6 +55,13 @@ class Config:
     """Build the second way into the array, from the north, on which depthwise convolutions run down the columns."""
     tables: bool = False
     """Build the drain's look-up tables: elementwise sums and products, and any function of one int8."""
+    memory_latency: int = 1
+    """Cycles from the address of an on-chip memory to its word: 2 with the output registers of an FPGA's block RAMs."""
+    multiply_latency: int = 1
+    """Cycles from a multiplier's operands to its product, in the array: their registers, and 2 with the product's."""
+    pipelined: bool = False
+    """Build registers into the longest paths between tokens and units, of the scratchpad's alignment and of the drain:
+    a faster clock, mostly on FPGAs, for a few cycles per instruction."""
     memory_width: int = 32
     """Bits of the memory port, a power of two from 8 to 512."""
     address_width: int = 32
@@ -103,6 +110,8 @@ class Config:
             self._check(name, getattr(self, name) <= MAX_SIDE, f"at most {MAX_SIDE}")
         self._check("weight_rows", self.rows % self.weight_rows == 0, f"a divisor of rows ({self.rows})")
         self._check("lanes", self.cols % self.lanes == 0, f"a divisor of cols ({self.cols})")
+        for name in ("memory_latency", "multiply_latency"):
+            self._check(name, getattr(self, name) <= 2, "1 or 2")
         self._check_power_of_two("memory_width", 8, 512)
         self._check("address_width", 16 <= self.address_width <= 32, "from 16 to 32")
         self._check_power_of_two("axi_width", self.memory_width, 1024)
@@ -121,9 +130,13 @@ class Config:
         self._check("queue_depth", self.queue_depth <= 64, "from 1 to 64")
         self._check("fetch_depth", self.fetch_depth <= 64, "from 1 to 64")
         self._check("counter_bits", 6 <= self.counter_bits <= 16, "from 6 to 16")
+        if self.protection:
+            self._check("memory_latency", self.memory_latency == 1, "1 with protection")
         if self.compact:
             self._check("lanes", self.lanes == 1, "1 with compact")
-            for name in ("depthwise", "tables", "fences", "checks", "protection", "autopsy"):
+            for name in ("memory_latency", "multiply_latency"):
+                self._check(name, getattr(self, name) == 1, "1 with compact")
+            for name in ("depthwise", "tables", "pipelined", "fences", "checks", "protection", "autopsy"):
                 self._check(name, not getattr(self, name), "false with compact")
 
     def _check(self, name: str, good: bool, allowed: str) -> None:

@@ -9,6 +9,7 @@ from .accumulator import Accumulator
 from .array import Array
 from .config import Config
 from .control import ControlRegisters
+from .delay import delayed
 from .dma import LoadUnit, StoreUnit
 from .drain import Drain
 from .faults import Faults, inside, left_over
@@ -144,8 +145,9 @@ class Core(Component):
         with m.Else():
             m.d.sync += full.eq(full + accumulator.committed - drain.half_release)
         m.d.comb += [
-            drain.half_full.eq((full != 0) | accumulator.committed),
-            feeder.release.eq(drain.half_release),
+            # Pipelined, what changes these counts is seen a cycle later.
+            drain.half_full.eq((full != 0) | (accumulator.committed & int(not config.pipelined))),
+            feeder.release.eq(delayed(m, "release_delay", drain.half_release & ~control.reset, int(config.pipelined))),
         ]
         m.d.comb += [load.bases.eq(control.bases), store.bases.eq(control.bases)]
 
@@ -156,7 +158,7 @@ class Core(Component):
         queues, gates = {}, {}
         for unit, component in units.items():
             queue = InstructionQueue(config, LAYOUTS[unit])
-            gate = Gate(LAYOUTS[unit])
+            gate = Gate(LAYOUTS[unit], pipelined=config.pipelined)
             queues[unit], gates[unit] = queue, gate
             name = unit.name.lower()
             m.submodules[f"{name}_queue"] = resettable(queue)
@@ -178,7 +180,7 @@ class Core(Component):
                 trace.tag.eq(Mux(component.activity != Activity.IDLE, component.tag, queue.o.payload.header.tag)),
                 trace.done.eq(gate.retired),
                 trace.done_tag.eq(gate.retired_tag),
-                control.activity[unit].eq(trace.activity),
+                control.activity[unit].eq(delayed(m, f"{name}_activity", trace.activity, int(config.pipelined))),
             ]
 
         # Status and errors.
@@ -202,7 +204,7 @@ class Core(Component):
             faults.left_over.eq(sequencer.finished & left_over(tokens.counts, full, feeder.free_halves)),
             faults.load.eq(load.error),
             faults.store.eq(store.error),
-            faults.overflow.eq(tokens.overflow),
+            faults.overflow.eq(delayed(m, "overflow", tokens.overflow, int(config.pipelined))),
             faults.illegal.eq(Cat(component.illegal for component in units.values())),
             faults.started.eq(Cat(gate.started for gate in gates.values())),
             *(faults.flight[unit].eq(gate.flight) for unit, gate in gates.items()),

@@ -51,7 +51,7 @@ def delayed_in_memory(m: Module, name: str, value: Any, cycles: int) -> Any:
         memory.write.address.eq(now),
         memory.write.data.eq(value),
         memory.write.enable.eq(1),
-        memory.read.address.eq(now - (cycles - Memory1R1W.LATENCY)),
+        memory.read.address.eq(now - (cycles - memory.latency)),
         memory.read.enable.eq(1),
         Value.cast(result).eq(memory.read.data),
     ]

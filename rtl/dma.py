@@ -16,13 +16,14 @@ from .config import Config
 from .delay import delayed
 from .queue import held
 from .registers import BASES, Activity
-from .scratchpad import Scratchpad
+from .scratchpad import Scratchpad, read_latency
 
 
 def row_layout(config: Config) -> data.StructLayout:
     """One row of a transfer.
 
-    `external` and `local` are the addresses of its first byte, `words` the memory words that cover it,
+    `external` is the address of its first byte, `local` where the first byte of its first word belongs, which may not
+    be part of it. `words` are the memory words that cover it,
     `last_byte` the place of its last byte in the last word; `final` marks the instruction's last row.
     """
     return data.StructLayout(
@@ -47,8 +48,8 @@ class Rows(Component):
     """The loop over an instruction's rows.
 
     The first row is offered `LATENCY` cycles after the instruction was taken, then one row per cycle; the
-    next instruction is taken together with the last row. With config.checks, `illegal` says that the
-    row offered is none.
+    next instruction is taken together with the last row. If pipelined, both are one cycle later. With
+    config.checks, `illegal` says that the next row is none.
     """
 
     LATENCY = 1
@@ -78,21 +79,37 @@ class Rows(Component):
         active = Signal()
         taken = Signal()
 
-        row = self.row.payload
+        row = Signal(row_layout(config))
         reach = Signal(config.local_bits + 1)
         m.d.comb += [
             reach.eq(external[:offset_bits] + current.bytes),
-            self.row.valid.eq(active),
             row.external.eq(external),
-            row.local.eq(local),
+            row.local.eq(local - external[:offset_bits]),
             row.words.eq((reach + (word - 1)) >> offset_bits),
             row.last_byte.eq(reach[:offset_bits] - 1),
             row.final.eq(left == 1),
             row.space.eq(current.space),
             row.tag.eq(current.header.tag),
-            taken.eq(active & self.row.ready),
-            self.instruction.ready.eq(~active | (taken & row.final)),
         ]
+        if self.config.pipelined:
+            # A row is worked out in one cycle and offered from the next one on.
+            offered = Signal()
+            held = Signal(row_layout(self.config))
+            m.d.comb += [
+                taken.eq(active & (~offered | self.row.ready)),
+                self.row.valid.eq(offered),
+                self.row.payload.eq(held),
+                self.instruction.ready.eq(~active),
+            ]
+            with m.If(~offered | self.row.ready):
+                m.d.sync += [offered.eq(active & ~self.illegal), held.eq(row)]
+        else:
+            m.d.comb += [
+                taken.eq(active & self.row.ready),
+                self.row.valid.eq(active),
+                self.row.payload.eq(row),
+                self.instruction.ready.eq(~active | (taken & row.final)),
+            ]
         with m.If(taken):
             m.d.sync += [
                 external.eq(external + current.step),
@@ -109,10 +126,12 @@ class Rows(Component):
                 left.eq(new.rows),
             ]
         if self.config.checks:
-            self._check(m, current, external, local, taken)
+            self._check(m, current, external, local, active, taken)
         return m
 
-    def _check(self, m: Module, current: data.View, external: Signal, local: Signal, taken: Signal) -> None:
+    def _check(
+        self, m: Module, current: data.View, external: Signal, local: Signal, active: Signal, taken: Signal
+    ) -> None:
         """Whole words inside their space; in the scratchpad any bytes, and no row longer than that."""
         config = self.config
         word_bits = exact_log2(config.memory_bytes)
@@ -136,7 +155,7 @@ class Rows(Component):
                     m.d.comb += beyond.eq((end > size) | wrapped | parts)
             with m.Case(isa.Space.SCRATCHPAD):
                 m.d.comb += beyond.eq(current.bytes > config.scratchpad_bytes)
-        m.d.comb += self.illegal.eq(self.row.valid & beyond)
+        m.d.comb += self.illegal.eq(active & beyond)
 
 
 def word_address(m: Module, config: Config, row: data.View, begin: Value, advance: Value) -> Signal:
@@ -153,8 +172,7 @@ def word_address(m: Module, config: Config, row: data.View, begin: Value, advanc
     """
     address = Signal(config.local_bits, name="word_address")
     following = Signal(config.local_bits, name="following_address")
-    offset = row.external[: exact_log2(config.memory_bytes)]
-    m.d.comb += address.eq(Mux(begin, row.local - offset, following))
+    m.d.comb += address.eq(Mux(begin, row.local, following))
     with m.If(advance):
         m.d.sync += following.eq(address + config.memory_bytes)
     return address
@@ -299,7 +317,7 @@ class StoreUnit(Component):
     instruction : valid when the instruction may start. bases : the base registers.
     memory : bus.memory_write.
     store_read : byte addresses to read. store_data, store_valid : a memory word from there on,
-        Scratchpad.READ_LATENCY cycles after the handshake.
+        scratchpad.read_latency cycles after the handshake.
     done : one pulse per instruction, in order, in the cycle of the last response.
     error : see error_layout; the transfer goes on.
     illegal : the instruction that was taken last is found to be illegal (with config.checks).
@@ -309,11 +327,10 @@ class StoreUnit(Component):
     LATENCY = Rows.LATENCY
     """Cycles from an instruction's being taken to its first request and its first read."""
 
-    BUFFER = Scratchpad.READ_LATENCY + 2
-    """Words under way from the scratchpad or waiting for memory: enough for one word per cycle."""
-
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.buffer = read_latency(config) + 2
+        """Words under way from the scratchpad or waiting for memory: enough for one word per cycle."""
         super().__init__(
             {
                 "instruction": In(stream.Signature(fields.layout(config, isa.Opcode.STORE))),
@@ -356,15 +373,15 @@ class StoreUnit(Component):
         ]
 
         # A word's strobes wait for its data, and hold its place in the buffer meanwhile.
-        m.submodules.strobes = strobes = SyncFIFO(width=config.memory_bytes, depth=self.BUFFER)
-        m.submodules.words = words = SyncFIFO(width=config.memory_width, depth=self.BUFFER)
+        m.submodules.strobes = strobes = SyncFIFO(width=config.memory_bytes, depth=self.buffer)
+        m.submodules.words = words = SyncFIFO(width=config.memory_width, depth=self.buffer)
         begin = Signal(init=1)
         end = Signal()
         left = Signal(bus.words_bits(config))
         following = Signal(bus.words_bits(config))
         granted = Signal()
         # What was on its way when the unit was reset belongs to nothing any more.
-        expected = delayed(m, "expected", granted, Scratchpad.READ_LATENCY)
+        expected = delayed(m, "expected", granted, read_latency(config))
         m.d.comb += [
             left.eq(Mux(begin, row.words, following)),
             end.eq(left == 1),

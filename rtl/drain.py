@@ -5,23 +5,27 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from . import bus, isa
-from .accumulator import Accumulator, drain_read_layout
+from .accumulator import drain_read_layout, read_latency
 from .config import Config
-from .delay import delayed
+from .delay import delay_line, delayed
 from .drain_loops import SUM_CONTROL, DrainLoops
-from .parameters import RECORD, ParameterMemory, parameter_read_layout
+from .parameters import RECORD, parameter_read_layout
 from .registers import Activity
-from .requantize import SETTINGS, Requantize
+from .requantize import SETTINGS, Requantize, requantize_latency
 from .scratchpad import Scratchpad, drain_write_layout
 from .tables import Tables
 
 LOWEST = -(1 << 31)
 
 
+def beside_lane(config: Config) -> int:
+    """Cycles at either end of a lane: those of its tables, and a register."""
+    return (config.memory_latency if config.tables else 0) + config.pipelined
+
+
 def latency(config: Config) -> int:
     """Cycles from the issue of a window's last position to the write of its bytes."""
-    tables = 2 * Tables.LATENCY if config.tables else 0
-    return Accumulator.READ_LATENCY + Lane.COMBINE + Requantize.LATENCY + tables
+    return read_latency(config) + Lane.COMBINE + requantize_latency(config.pipelined) + 2 * beside_lane(config)
 
 
 def table_stream(config: Config) -> stream.Signature:
@@ -39,18 +43,18 @@ class Lane(Component):
     Members
     -------
     sum : signed(32) and its control, SUM_CONTROL.
-    parameters, settings : of a window, ENTRANCE + COMBINE cycles after its last sum.
-    look_up_result : the window's result is looked up; EXIT cycles before `result`.
+    parameters, settings : of a window, entrance + COMBINE cycles after its last sum.
+    look_up_result : the window's result is looked up; `exit` cycles before `result`.
     table_write, table_address, table_data : a word for the tables; only with config.tables, as look_up_result.
-    result : signed(8), LATENCY cycles after the window's last sum.
+    result : signed(8), `latency` cycles after the window's last sum.
     """
 
     COMBINE = 1
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.ENTRANCE = self.EXIT = Tables.LATENCY if config.tables else 0
-        self.LATENCY = self.ENTRANCE + self.COMBINE + Requantize.LATENCY + self.EXIT
+        self.entrance = self.exit = beside_lane(config)
+        self.latency = self.entrance + self.COMBINE + requantize_latency(config.pipelined) + self.exit
         tables = {
             "look_up_result": In(1),
             "table_write": In(1),
@@ -70,9 +74,10 @@ class Lane(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        value = Signal(signed(32))
-        control = delayed(m, "control", self.control, self.ENTRANCE)
-        m.submodules.requantize = requantize = Requantize(products=self.config.tables)
+        entering, value = Signal(signed(32)), Signal(signed(32))
+        leaving = Signal(signed(8))
+        control = delayed(m, "control", self.control, self.entrance)
+        m.submodules.requantize = requantize = Requantize(self.config.tables, self.config.pipelined)
         if self.config.tables:
             m.submodules.tables = tables = Tables(self.config)
             m.d.comb += [
@@ -82,13 +87,18 @@ class Lane(Component):
                 tables.sum.eq(self.sum),
                 tables.operand.eq(self.control.operand),
                 tables.look_up_sum.eq(self.control.look_up),
-                value.eq(tables.value),
+                entering.eq(tables.value),
                 tables.result.eq(requantize.result),
                 tables.look_up_result.eq(self.look_up_result),
-                self.result.eq(tables.out),
+                leaving.eq(tables.out),
             ]
         else:
-            m.d.comb += [value.eq(self.sum), self.result.eq(requantize.result)]
+            m.d.comb += [entering.eq(self.sum), leaving.eq(requantize.result)]
+        registers = int(self.config.pipelined)
+        m.d.comb += [
+            value.eq(delay_line(m, "entrance", entering, registers, reset_less=True)[-1]),
+            self.result.eq(delay_line(m, "exit", leaving, registers, reset_less=True)[-1]),
+        ]
 
         window = Signal(signed(32), reset_less=True)
         adds, largest = Signal(), Signal()
@@ -124,7 +134,7 @@ class Drain(Component):
     """Loops, L lanes, and the delays between them. Nothing stalls behind an issue.
 
     A position that is issued at cycle t reads the accumulator at t; if it ends its window, the bytes are
-    written to the scratchpad at t + LATENCY; if it ends its instruction, `done` comes at t + DONE_LATENCY. A
+    written to the scratchpad at t + latency; if it ends its instruction, `done` comes at t + done_latency. A
     read of the scratchpad in a later cycle than `done` sees them. A half that is released is free at t + 1.
 
     Members
@@ -143,8 +153,8 @@ class Drain(Component):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.LATENCY = latency(config)
-        self.DONE_LATENCY = self.LATENCY + Scratchpad.WRITE_LATENCY - 1
+        self.latency = latency(config)
+        self.done_latency = self.latency + Scratchpad.WRITE_LATENCY - 1
         super().__init__(
             {
                 "instruction": In(stream.Signature(isa.DRAIN)),
@@ -185,16 +195,16 @@ class Drain(Component):
 
         # What belongs to a window's end is needed at three places of the pipeline.
         lanes = [Lane(config) for _ in range(config.lanes)]
-        before_requantize = Accumulator.READ_LATENCY + lanes[0].ENTRANCE + lanes[0].COMBINE
-        before_parameters = before_requantize - ParameterMemory.LATENCY
-        control = delayed(m, "control_delay", loops.control, Accumulator.READ_LATENCY)
+        before_requantize = read_latency(config) + lanes[0].entrance + lanes[0].COMBINE
+        before_parameters = before_requantize - config.memory_latency
+        control = delayed(m, "control_delay", loops.control, read_latency(config))
         window_end = delayed(m, "parameters_delay", loops.window_end, before_parameters)
         m.d.comb += [
             self.parameter_read.enable.eq(window_end.valid),
             self.parameter_read.line.eq(window_end.line),
         ]
         window_end = delayed(m, "requantize_delay", window_end, before_requantize - before_parameters)
-        before_exit = self.LATENCY - lanes[0].EXIT
+        before_exit = self.latency - lanes[0].exit
         requantized = delayed(m, "exit_delay", window_end, before_exit - before_requantize)
         for index, lane in enumerate(lanes):
             m.submodules[f"lane_{index}"] = lane
@@ -214,18 +224,18 @@ class Drain(Component):
                 ]
         if config.tables:
             m.d.comb += self.tables.ready.eq(1)
-        window_end = delayed(m, "write_delay", requantized, self.LATENCY - before_exit)
+        window_end = delayed(m, "write_delay", requantized, self.latency - before_exit)
         m.d.comb += [
             self.write.enable.eq(window_end.valid),
             self.write.address.eq(window_end.address),
             self.write.strobe.eq(Cat(index < window_end.channels for index in range(config.lanes))),
-            self.done.eq(delayed(m, "done_delay", loops.finish, self.DONE_LATENCY)),
+            self.done.eq(delayed(m, "done_delay", loops.finish, self.done_latency)),
             self.tag.eq(loops.tag),
         ]
 
-        emptying = Signal(range(self.DONE_LATENCY + 1))
+        emptying = Signal(range(self.done_latency + 1))
         with m.If(loops.issue):
-            m.d.sync += emptying.eq(self.DONE_LATENCY)
+            m.d.sync += emptying.eq(self.done_latency)
         with m.Elif(emptying != 0):
             m.d.sync += emptying.eq(emptying - 1)
         with m.If(loops.active & ~self.half_full):

@@ -1,5 +1,7 @@
 """Executes CONV: reads activations and weights in the order of the array's passes and says where the sums belong."""
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -9,8 +11,26 @@ from .accumulator import commit_latency, control_layout, control_lead, slot_layo
 from .config import Config
 from .delay import delayed, delayed_in_memory
 from .registers import Activity
-from .scratchpad import Scratchpad, array_read_layout
-from .weights import WeightStore, weight_read_layout
+from .scratchpad import array_read_layout, read_latency
+from .weights import weight_read_layout
+
+MASK_LATENCY = 3
+"""Cycles in which the lanes are worked out that hold pixels of the image."""
+
+
+def issue_latency(config: Config) -> int:
+    """Cycles from issuing a pixel to its entering the array: the address's register, and the scratchpad's."""
+    return 1 + read_latency(config)
+
+
+def restarted(counter: Signal, last: Signal, count: Value) -> list[Any]:
+    """A loop of `count` steps begins: the counter runs down to zero, and `last` says in time that it is there."""
+    return [counter.eq(count - 1), last.eq(count == 1)]
+
+
+def stepped(counter: Signal, last: Signal) -> list[Any]:
+    """One step of such a loop, not the last one."""
+    return [counter.eq(counter - 1), last.eq(counter == 1)]
 
 
 class Feeder(Component):
@@ -19,12 +39,13 @@ class Feeder(Component):
     Loop registers form a chain from the slowest loop to the fastest; each step adds to the registers of its own level
     and copies them into the faster ones. One pixel is issued per cycle, but in a pause; a pass that has fewer pixels
     than the weights take to arrive waits for the rest. An issue at cycle t reads the scratchpad at t + 1; the pixel
-    enters the array at t + ISSUE_LATENCY and its sums leave column 0 at t + SUMS_LATENCY.
+    enters the array at t + issue_latency and its sums leave column 0 at t + sums_latency.
 
     Members
     -------
     instruction : stream of isa.CONV, whose tokens are taken. Accepted in the cycle in which the previous one issues
-        its last pixel, so that passes of different instructions follow each other without a bubble.
+        its last pixel, so that passes of different instructions follow each other without a bubble; in the next one if
+        it is pipelined.
     release : the drain frees a half in this cycle.
     pause : leave out an issue, as soon as that does no harm: a pass's first pixel meets its weights, and a depthwise
         stream must not be torn.
@@ -35,13 +56,12 @@ class Feeder(Component):
     illegal : the instruction that was taken last is found to be illegal (with config.checks).
     """
 
-    ISSUE_LATENCY = 1 + Scratchpad.READ_LATENCY
-
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.SUMS_LATENCY = self.ISSUE_LATENCY + array.latency(config)
-        self.CONTROL_LATENCY = self.SUMS_LATENCY - control_lead(config)
-        self.DONE_LATENCY = self.SUMS_LATENCY + commit_latency(config)
+        self.issue_latency = issue_latency(config)
+        self.sums_latency = self.issue_latency + array.latency(config)
+        self.control_latency = self.sums_latency - control_lead(config)
+        self.done_latency = self.sums_latency + commit_latency(config)
         super().__init__(
             {
                 "instruction": In(stream.Signature(fields.layout(config, isa.Opcode.CONV))),
@@ -87,7 +107,7 @@ class Feeder(Component):
         accept = Signal()
         can_start = Signal()
         m.d.comb += [
-            can_start.eq((~active | finish) & (~conv.acquire | may_acquire)),
+            can_start.eq((~active | (finish & int(not config.pipelined))) & (~conv.acquire | may_acquire)),
             self.instruction.ready.eq(can_start),
             accept.eq(self.instruction.valid & can_start),
         ]
@@ -105,6 +125,11 @@ class Feeder(Component):
         k_left = Signal(local_bits)
         ox, oy, n = (Signal.like(conv[f"{name}_count"], name=name) for name in ("ox", "oy", "n"))
         kx, ky = (Signal.like(conv[f"{name}_count"], name=name) for name in ("kx", "ky"))
+        # Whether each of them is in its last step, and whether the run is in its last chunk, from registers.
+        last_ox, last_oy, last_n, last_kx, last_ky, run_ends = (
+            Signal(name=name) for name in ("last_ox", "last_oy", "last_n", "last_kx", "last_ky", "run_ends")
+        )
+        first_ox = Signal()  # the next pixel is its row's first
         entry_n, entry = (Signal(entry_bits, name=name) for name in ("entry_n", "entry"))
         line = Signal(line_bits)
         fresh = Signal()  # the first pass of this n
@@ -118,15 +143,13 @@ class Feeder(Component):
         issue = Signal()
         last_pixel = Signal()
         pass_end = Signal()
-        last_chunk, last_kx, last_ky, last_n = (
-            Signal(name=name) for name in ("last_chunk", "last_kx", "last_ky", "last_n")
-        )
+        last_chunk = Signal()
         pause = Signal()
         # The weights of a pass arrive together with its first pixel.
         may_pause = ~first
         if config.depthwise:
             m.d.comb += columns.eq(held.mode == isa.Mode.COLUMNS)
-            may_pause &= ~columns | (ox == held.ox_count - 1)
+            may_pause &= ~columns | first_ox
         stop = self.pause
         if config.compact:
             m.d.comb += self.slot.eq(~active | pixels_done | may_pause)
@@ -135,12 +158,9 @@ class Feeder(Component):
         m.d.comb += [
             yields.eq(~columns | (wait == 0)),
             issue.eq(active & ~pixels_done & ~pause),
-            last_pixel.eq((ox == 0) & (oy == 0)),
+            last_pixel.eq(last_ox & last_oy),
             pass_end.eq(active & (pixels_done | (issue & last_pixel)) & (step >= steps - 1)),
-            last_chunk.eq(columns | (k_left <= rows)),
-            last_kx.eq(kx == 0),
-            last_ky.eq(ky == 0),
-            last_n.eq(n == 0),
+            last_chunk.eq(columns | run_ends),
             finish.eq(pass_end & last_chunk & last_kx & last_ky & last_n),
         ]
 
@@ -163,12 +183,13 @@ class Feeder(Component):
             m.d.sync += [first.eq(0), wait.eq(Mux(yields, held.interval - 1, wait - 1))]
             with m.If(yields):
                 m.d.sync += entry.eq(entry + held.entry_step)
-            with m.If(ox != 0):
-                m.d.sync += [ox.eq(ox - 1), x.eq(x + held.x_step)]
-            with m.Elif(oy != 0):
+            with m.If(~last_ox):
+                m.d.sync += [*stepped(ox, last_ox), first_ox.eq(0), x.eq(x + held.x_step)]
+            with m.Elif(~last_oy):
                 m.d.sync += [
-                    oy.eq(oy - 1),
-                    ox.eq(held.ox_count - 1),
+                    *stepped(oy, last_oy),
+                    *restarted(ox, last_ox, held.ox_count),
+                    first_ox.eq(1),
                     x.eq(x_k),
                     y.eq(y + held.y_step),
                     row.eq(next_row),
@@ -185,8 +206,9 @@ class Feeder(Component):
                 pixels_done.eq(0),
                 first.eq(1),
                 step.eq(0),
-                ox.eq(held.ox_count - 1),
-                oy.eq(held.oy_count - 1),
+                *restarted(ox, last_ox, held.ox_count),
+                first_ox.eq(1),
+                *restarted(oy, last_oy, held.oy_count),
                 entry.eq(entry_n),
                 wait.eq(held.warmup),
                 fresh.eq(0),
@@ -194,16 +216,17 @@ class Feeder(Component):
             with m.If(~last_chunk):
                 m.d.sync += [
                     k_left.eq(k_left - rows),
+                    run_ends.eq(k_left <= 2 * rows),
                     x_k.eq(next_x_k),
                     x.eq(next_x_k),
                     row.eq(row_ky),
                     y.eq(y_ky),
                 ]
             with m.Else():
-                m.d.sync += k_left.eq(held.run)
+                m.d.sync += [k_left.eq(held.run), run_ends.eq(held.run <= rows)]
                 with m.If(~last_kx):
                     m.d.sync += [
-                        kx.eq(kx - 1),
+                        *stepped(kx, last_kx),
                         x_kx.eq(next_x_kx),
                         x_k.eq(next_x_kx),
                         x.eq(next_x_kx),
@@ -212,14 +235,14 @@ class Feeder(Component):
                     ]
                 with m.Else():
                     m.d.sync += [
-                        kx.eq(held.kx_count - 1),
+                        *restarted(kx, last_kx, held.kx_count),
                         x_kx.eq(held.x0),
                         x_k.eq(held.x0),
                         x.eq(held.x0),
                     ]
                     with m.If(~last_ky):
                         m.d.sync += [
-                            ky.eq(ky - 1),
+                            *stepped(ky, last_ky),
                             row_ky.eq(next_row_ky),
                             row.eq(next_row_ky),
                             y_ky.eq(next_y_ky),
@@ -227,12 +250,12 @@ class Feeder(Component):
                         ]
                     with m.Else():
                         m.d.sync += [
-                            ky.eq(held.ky_count - 1),
+                            *restarted(ky, last_ky, held.ky_count),
                             row_ky.eq(held.address),
                             row.eq(held.address),
                             y_ky.eq(held.y0),
                             y.eq(held.y0),
-                            n.eq(n - 1),
+                            *stepped(n, last_n),
                             entry_n.eq(next_entry_n),
                             entry.eq(next_entry_n),
                             fresh.eq(1),
@@ -251,11 +274,13 @@ class Feeder(Component):
                 x_k.eq(conv.x0),
                 x.eq(conv.x0),
                 k_left.eq(conv.run),
-                ox.eq(conv.ox_count - 1),
-                oy.eq(conv.oy_count - 1),
-                n.eq(conv.n_count - 1),
-                kx.eq(conv.kx_count - 1),
-                ky.eq(conv.ky_count - 1),
+                run_ends.eq(conv.run <= rows),
+                *restarted(ox, last_ox, conv.ox_count),
+                first_ox.eq(1),
+                *restarted(oy, last_oy, conv.oy_count),
+                *restarted(n, last_n, conv.n_count),
+                *restarted(kx, last_kx, conv.kx_count),
+                *restarted(ky, last_ky, conv.ky_count),
                 entry_n.eq(conv.entry),
                 entry.eq(conv.entry),
                 wait.eq(conv.warmup),
@@ -271,12 +296,12 @@ class Feeder(Component):
                 m, accept, issue & yields, pass_end, last_chunk & last_kx & last_ky, held, entry, entry_n
             )
             lines = self._beyond_lines(m, accept, active & (step < steps), line)
-            torn = columns & issue & (ox == 0) & ~yields
+            torn = columns & issue & last_ox & ~yields
             m.d.comb += self.illegal.eq(entries | lines | torn | self._illegal_start(m, accept))
 
         # Read addresses, one register behind the loops.
         m.d.sync += [self.read.enable.eq(issue), self.read.address.eq(row + x)]
-        line_delay = self.ISSUE_LATENCY - WeightStore.LATENCY
+        line_delay = self.issue_latency - config.memory_latency
         request = Signal(self.line.shape())
         m.d.comb += [request.enable.eq(active & (step < steps)), request.line.eq(line)]
         if config.compact:
@@ -291,10 +316,10 @@ class Feeder(Component):
         with m.If(accept):
             m.d.sync += line.eq(conv.weights)
         m.d.comb += [
-            self.first.eq(delayed(m, "first_delay", issue & first, self.ISSUE_LATENCY)),
+            self.first.eq(delayed(m, "first_delay", issue & first, self.issue_latency)),
         ]
         if config.depthwise:
-            m.d.comb += self.columns.eq(delayed(m, "columns_delay", columns, self.ISSUE_LATENCY))
+            m.d.comb += self.columns.eq(delayed(m, "columns_delay", columns, self.issue_latency))
 
         # The drain's half is the one that `half` named when it was committed: the first acquired is half 0.
         control = Signal(self.control.shape())
@@ -313,18 +338,18 @@ class Feeder(Component):
             with m.If(drained):
                 m.d.comb += [control.entry.eq(self.drain.entry), control.half.eq(self.drain.half)]
         if config.compact:
-            m.d.comb += self.control.eq(delayed_in_memory(m, "control_delay", control, self.CONTROL_LATENCY))
+            m.d.comb += self.control.eq(delayed_in_memory(m, "control_delay", control, self.control_latency))
             # What changes something when it comes must not be undefined, nor outlive a reset.
             for name, bit, late in (
                 ("valid", control.valid, self.control.valid),
                 ("commit", control.commit, self.control.commit),
                 ("drained", control.slot.valid, self.control.slot.valid),
             ):
-                m.d.comb += late.eq(delayed(m, f"{name}_delay", bit, self.CONTROL_LATENCY))
+                m.d.comb += late.eq(delayed(m, f"{name}_delay", bit, self.control_latency))
         else:
-            m.d.comb += self.control.eq(delayed(m, "control_delay", control, self.CONTROL_LATENCY))
+            m.d.comb += self.control.eq(delayed(m, "control_delay", control, self.control_latency))
         m.d.comb += [
-            self.done.eq(delayed(m, "done_delay", last_issue, self.DONE_LATENCY)),
+            self.done.eq(delayed(m, "done_delay", last_issue, self.done_latency)),
             self.tag.eq(Mux(active, held.header.tag, conv.header.tag)),
         ]
         with m.If(issue):
@@ -420,10 +445,11 @@ class Feeder(Component):
             low.eq(Mux(before <= 0, 0, Mux(before <= lanes, before, lanes))),
             high.eq(Mux(inside, Mux(high_row < chunk, high_row, chunk), 0)),
         ]
-        valid = Signal(lanes)
-        m.d.sync += valid.eq(Cat((low <= lane) & (lane < high) for lane in range(lanes)))
+        in_range = Signal(lanes)
+        m.d.sync += in_range.eq(Cat((low <= lane) & (lane < high) for lane in range(lanes)))
+        valid = delayed(m, "in_range_delay", in_range, self.issue_latency - MASK_LATENCY)
         # A compact unit's instruction stays until its last sum is in the accumulator.
-        delay = 0 if self.config.compact else self.ISSUE_LATENCY
+        delay = 0 if self.config.compact else self.issue_latency
         zero_point = delayed(m, "zero_point_delay", held.zero_point, delay)
         for lane in range(lanes):
             byte = Signal(signed(8), name=f"byte_{lane}")

@@ -1,6 +1,6 @@
 """The one place that makes on-chip memories."""
 
-from amaranth.hdl import Elaboratable, Module
+from amaranth.hdl import Elaboratable, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -23,9 +23,10 @@ def _address_bits(depth: int) -> int:
 class Memory1R1W(wiring.Component):
     """A synchronous memory with one write port and one read port.
 
-    The word at `read.address` appears on `read.data` `LATENCY` cycles after a cycle with `read.enable`, and stays
-    there until the next such cycle. A write is seen by every read of a later cycle; what a read of the same address
-    in the same cycle returns is undefined (block RAMs differ), and so is a word that was never written.
+    The word at `read.address` appears on `read.data` `latency` cycles after a cycle with `read.enable`, and stays
+    there until `latency` cycles after the next such cycle. A write is seen by every read of a later
+    cycle; what a read of the same address in the same cycle returns is undefined (block RAMs differ), and so is a word
+    that was never written.
 
     A platform with a method `memory_1r1w(memory)` builds its device's own primitive: the method returns the
     elaboratable that takes this component's place and drives its `read.data`.
@@ -38,24 +39,27 @@ class Memory1R1W(wiring.Component):
         Words; addresses must stay below.
     granularity : int, optional
         Bits that one bit of `write.enable` stands for; divides `width`. The whole word by default.
+    latency : int
+        1, or 2 with a register behind the memory, which block RAMs have built in.
 
     Attributes
     ----------
     write
         `address`, `data` and `enable` (bit i writes bits i * granularity and up).
     read
-        `address`, `enable` and, `LATENCY` cycles later, `data`.
+        `address`, `enable` and, `latency` cycles later, `data`.
 
     Raises
     ------
     ValueError
-        For a width or depth below 1, or a granularity that does not divide the width.
+        For a width or depth below 1, a granularity that does not divide the width, or another latency.
     """
 
-    LATENCY = 1
-
-    def __init__(self, width: int, depth: int, granularity: int | None = None):
+    def __init__(self, width: int, depth: int, granularity: int | None = None, latency: int = 1):
         _check(width, depth, granularity)
+        if latency not in (1, 2):
+            raise ValueError(f"the latency of a memory must be 1 or 2, not {latency!r}")
+        self.latency = latency
         self.width = width
         self.depth = depth
         self.granularity = granularity or width
@@ -87,8 +91,12 @@ class Memory1R1W(wiring.Component):
             write.en.eq(self.write.enable),
             read.addr.eq(self.read.address),
             read.en.eq(self.read.enable),
-            self.read.data.eq(read.data),
         ]
+        word = read.data
+        if self.latency == 2:
+            word = Signal(self.width, name="output_register", reset_less=True)
+            m.d.sync += word.eq(read.data)
+        m.d.comb += self.read.data.eq(word)
         return m
 
 
@@ -103,7 +111,7 @@ class Memory1RW(wiring.Component):
     address, write_data, write_enable, read_enable, read_data
     """
 
-    LATENCY = Memory1R1W.LATENCY
+    LATENCY = 1
 
     def __init__(self, width: int, depth: int, granularity: int | None = None):
         _check(width, depth, granularity)

@@ -28,16 +28,16 @@ class ParameterMemory(Component):
     write : stream of local writes of whole memory words, always ready; the records of a line lie
         PARAMETER_RECORD_BYTES apart, the lines `parameter_line_bytes`.
     read : {enable, line}
-    read_data : L x RECORD, LATENCY cycles after `read`, and held until the next one.
+    read_data : L x RECORD, `latency` cycles after `read`, and held until the next one's.
     flaw : a byte that was read is not as it was written (with config.protection).
+    latency : config.memory_latency.
 
     A read in a later cycle than the write sees it.
     """
 
-    LATENCY = Memory1R1W.LATENCY
-
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.latency = config.memory_latency
         super().__init__(
             {
                 "write": In(stream.Signature(bus.local_write_layout(config, config.local_bits))),

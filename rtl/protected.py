@@ -23,7 +23,7 @@ class ProtectedMemory(wiring.Component):
         cycle in which the same word is written is not judged.
     """
 
-    LATENCY = Memory1R1W.LATENCY
+    LATENCY = 1
     FLAW_LATENCY = LATENCY + 1
 
     def __init__(self, width: int, depth: int) -> None:
@@ -60,7 +60,9 @@ def _with_parity(byte: Value) -> Value:
 
 def memory_of_bytes(config: Config, width: int, depth: int) -> Memory1R1W | ProtectedMemory:
     """A memory of the configuration, with or without protection."""
-    return ProtectedMemory(width, depth) if config.protection else Memory1R1W(width, depth, BYTE)
+    if config.protection:
+        return ProtectedMemory(width, depth)
+    return Memory1R1W(width, depth, BYTE, config.memory_latency)
 
 
 def flaws(m: Module, config: Config, memories: list[Memory1R1W | ProtectedMemory]) -> Value:

@@ -53,6 +53,17 @@ def add_with_carry(a: Value, b: Value, carry: Value) -> Value:
     return (Cat(1, a).as_signed() + Cat(carry, b).as_signed())[1:].as_signed()
 
 
+ADD = 1
+SUM_PRODUCTS = 1
+ROUND = 1
+CLAMP = 1
+
+
+def requantize_latency(pipelined: bool) -> int:
+    """Cycles from a value to its result: pipelined, the shift to the right has a register in its middle."""
+    return ADD + MULTIPLY_LATENCY + SUM_PRODUCTS + pipelined + ROUND + CLAMP
+
+
 class Requantize(Component):
     """One value per cycle, without stall:
 
@@ -72,17 +83,13 @@ class Requantize(Component):
     factors : FACTORS, only with `products`.
     parameters : RECORD, of the value's channel.
     settings : SETTINGS
-    result : signed(8), LATENCY cycles later.
+    result : signed(8), `latency` cycles later.
     """
 
-    ADD = 1
-    SUM_PRODUCTS = 1
-    ROUND = 1
-    CLAMP = 1
-    LATENCY = ADD + MULTIPLY_LATENCY + SUM_PRODUCTS + ROUND + CLAMP
-
-    def __init__(self, products: bool = False) -> None:
+    def __init__(self, products: bool = False, pipelined: bool = False) -> None:
         self.products = products
+        self.pipelined = pipelined
+        self.latency = requantize_latency(pipelined)
         super().__init__(
             {
                 "value": In(signed(32)),
@@ -103,19 +110,17 @@ class Requantize(Component):
             # The factors come from registers, and the product has a cycle for itself.
             with m.If(self.factors.multiply):
                 m.d.sync += biased.eq(self.factors.a * self.factors.b)
-        scale = delayed(m, "scale_delay", self.parameters, self.ADD)
-        left, right = Signal(5), Signal(5)
-        m.d.comb += [
-            left.eq(Mux(scale.shift < 0, 0, scale.shift)),
-            right.eq(Mux(scale.shift < 0, -scale.shift, 0)),
-        ]
+        shift = self.parameters.shift
+        multiplier = delayed(m, "multiplier_delay", self.parameters.multiplier, ADD)
+        left, right = Signal(5, reset_less=True), Signal(5, reset_less=True)
+        m.d.sync += [left.eq(Mux(shift < 0, 0, shift)), right.eq(Mux(shift < 0, -shift, 0))]
         x = Signal(signed(32))
         m.d.comb += x.eq(biased << left)
 
         # Multiply, and sum the partial products, with half of 2^31 where the high multiply rounds by itself.
         # The lowest 16 bits are final; all that counts of them is whether they are zero.
-        high_high, high_low, low_high, low_low = partial_products(m, platform, x, scale.multiplier[:31])
-        settings = delayed(m, "settings_delay_sum", self.settings, self.ADD + MULTIPLY_LATENCY)
+        high_high, high_low, low_high, low_low = partial_products(m, platform, x, multiplier[:31])
+        settings = delayed(m, "settings_delay_sum", self.settings, ADD + MULTIPLY_LATENCY)
         half = Signal()
         m.d.comb += half.eq(settings.rounding == Rounding.DOUBLE)
         upper = Signal(signed(63 - 16), reset_less=True)
@@ -126,26 +131,28 @@ class Requantize(Component):
         ]
 
         # Shift to the right. A high multiply that has rounded leaves nothing below 2^31.
-        settings = delayed(m, "settings_delay_round", settings, self.SUM_PRODUCTS)
-        right = delayed(m, "right_delay", right, MULTIPLY_LATENCY + self.SUM_PRODUCTS)
+        settings = delayed(m, "settings_delay_round", settings, SUM_PRODUCTS)
+        right = delayed(m, "right_delay", right, MULTIPLY_LATENCY + SUM_PRODUCTS)
         exact = Signal()
-        fraction = Signal(31)
         scaled = Signal(signed(33))
-        shifted = Signal(signed(33))
+        below = Signal()
         m.d.comb += [
             exact.eq(settings.rounding != Rounding.DOUBLE),
             scaled.eq(Cat(upper[14] & exact, upper[15:]).as_signed()),
-            shifted.eq(scaled >> right),
-            fraction.eq(scaled & Cat(right > bit for bit in range(31))),
+            below.eq((lowest | upper[:14].any()) & exact),
         ]
+        if self.pipelined:
+            # By the upper bits of the distance, and then by the lower ones.
+            coarse = Signal(5)
+            m.d.comb += coarse.eq(right & 0b11000)
+            scaled, below = self._shifted(m, "coarse", scaled, below, coarse, registered=True)
+            settings = delayed(m, "settings_delay_coarse", settings, 1)
+            right = delayed(m, "right_delay_coarse", right[:3], 1)
+        shifted, below = self._shifted(m, "fine", scaled, below, right, registered=False)
         quotient = Signal(signed(32), reset_less=True)
         half_bit = Signal(reset_less=True)
         rest = Signal(reset_less=True)
-        m.d.sync += [
-            quotient.eq(shifted[1:].as_signed()),
-            half_bit.eq(shifted[0]),
-            rest.eq(fraction.any() | ((lowest | upper[:14].any()) & exact)),
-        ]
+        m.d.sync += [quotient.eq(shifted[1:].as_signed()), half_bit.eq(shifted[0]), rest.eq(below)]
 
         # Round, add the zero point and clamp. How far the clamp's limits are away is known beforehand, so that both
         # comparisons and the sum are additions side by side. They need nine bits of the quotient: with a quotient
@@ -157,7 +164,7 @@ class Requantize(Component):
             above_minimum.eq(settings.zero_point - settings.minimum),
             above_maximum.eq(settings.zero_point - settings.maximum - 1),
         ]
-        settings = delayed(m, "settings_delay_clamp", settings, self.ROUND)
+        settings = delayed(m, "settings_delay_clamp", settings, ROUND)
         negative, fits, tie_up, up = (Signal(name=name) for name in ("negative", "fits", "tie_up", "up"))
         shown, to_minimum, to_maximum = (
             Signal(signed(10), name=name) for name in ("shown", "to_minimum", "to_maximum")
@@ -179,3 +186,14 @@ class Requantize(Component):
         with m.Elif(Mux(fits, to_maximum >= 0, ~negative)):
             m.d.sync += result.eq(settings.maximum)
         return m
+
+    def _shifted(
+        self, m: Module, name: str, value: Value, below: Value, distance: Value, *, registered: bool
+    ) -> tuple[Value, Value]:
+        """`value` >> `distance`, and whether there is anything but zeros below it, or was before."""
+        shifted = Signal(value.shape(), name=f"{name}_shifted", reset_less=True)
+        rest = Signal(name=f"{name}_rest", reset_less=True)
+        fraction = Signal((1 << len(distance)) - 1, name=f"{name}_fraction")
+        m.d.comb += fraction.eq(value & Cat(distance > bit for bit in range(len(fraction))))
+        m.d["sync" if registered else "comb"] += [shifted.eq(value >> distance), rest.eq(fraction.any() | below)]
+        return shifted, rest

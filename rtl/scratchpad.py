@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from . import bus
 from .config import Config, power_of_two_at_least
-from .delay import delayed
+from .delay import delay_line, delayed
 from .memory import Memory1R1W
 from .protected import flaws, memory_of_bytes
 
@@ -74,6 +74,11 @@ class _Aligned:
         return self.even_part if name == "even" else self.odd_part
 
 
+def read_latency(config: Config) -> int:
+    """Cycles from a read to its bytes: those of the memory, and the registers in the alignment and behind it."""
+    return config.memory_latency + 1 + config.pipelined
+
+
 class Scratchpad(Component):
     """Bytes in an even and an odd bank of words, so that two neighbouring words are accessed at once.
 
@@ -91,17 +96,14 @@ class Scratchpad(Component):
     Members
     -------
     array_read : array_read_layout; never stalled.
-    array_data : B x unsigned(8); byte j is the byte at address + j, READ_LATENCY cycles after `array_read`.
+    array_data : B x unsigned(8); byte j is the byte at address + j, `read_latency` cycles after `array_read`.
     store_read : stream of byte addresses; ready when the array does not read.
     starved : a `store_read` has waited for PATIENCE cycles; the array should leave out a read.
-    store_data, store_valid : a memory word of the bytes from there on, READ_LATENCY cycles after the grant.
+    store_data, store_valid : a memory word of the bytes from there on, `read_latency` cycles after the grant.
     drain_write : drain_write_layout; never stalled.
     load_write : stream of bus.local_write_layout; ready when the drain does not write to a bank that it needs.
     flaw : a byte that was read is not as it was written (with config.protection).
     """
-
-    READ_LATENCY = Memory1R1W.LATENCY + 1
-    """The memory, and the register in the alignment."""
 
     WRITE_LATENCY = 2
     """The register behind the alignment, and the memory."""
@@ -111,6 +113,7 @@ class Scratchpad(Component):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.read_latency = read_latency(config)
         bits = address_bits(config)
         super().__init__(
             {
@@ -171,16 +174,18 @@ class Scratchpad(Component):
             odd.read.enable.eq(enable),
         ]
         # The register stands between selection and rotation: in front of it the memory takes most of the cycle.
-        in_even = delayed(m, "in_even_delay", in_even, Memory1R1W.LATENCY)
+        in_even = delayed(m, "in_even_delay", in_even, self.config.memory_latency)
         selected = Signal(8 * size, name="read_lanes", reset_less=True)
         for lane in range(size):
             byte = slice(8 * lane, 8 * lane + 8)
             m.d.sync += selected[byte].eq(Mux(in_even[lane], even.read.data[byte], odd.read.data[byte]))
-        offset = delayed(m, "offset_delay", offset, self.READ_LATENCY)
+        offset = delayed(m, "offset_delay", offset, self.config.memory_latency + 1)
+        aligned = Signal(8 * size, name="read_data")
+        m.d.comb += aligned.eq(rotated_right(selected, offset, 8))
         m.d.comb += [
-            self.array_data.eq(rotated_right(selected, offset, 8)),
+            self.array_data.eq(delay_line(m, "read_data", aligned, int(self.config.pipelined), reset_less=True)[-1]),
             self.store_data.eq(self.array_data.as_value()),
-            self.store_valid.eq(delayed(m, "store_delay", store.valid & store.ready, self.READ_LATENCY)),
+            self.store_valid.eq(delayed(m, "store_delay", store.valid & store.ready, self.read_latency)),
         ]
 
     def _write(self, m: Module, even: Memory1R1W, odd: Memory1R1W) -> None:

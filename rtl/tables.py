@@ -1,12 +1,12 @@
 """The look-up tables of one lane: of sums on their way in, of results on their way out."""
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, signed
 from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import exact_log2
 
 from . import isa
 from .config import Config
-from .delay import delayed
+from .delay import delay_line, delayed
 from .memory import Memory1R1W
 
 
@@ -16,12 +16,11 @@ class Table(Component):
     Members
     -------
     write : whole words, `write_address` counts them.
-    index, element : the element is there LATENCY cycles after the index.
+    index, element : the element is there `latency` cycles after the index.
     """
 
-    LATENCY = Memory1R1W.LATENCY
-
-    def __init__(self, width: int, bits: int, elements: int) -> None:
+    def __init__(self, width: int, bits: int, elements: int, latency: int = 1) -> None:
+        self.latency = latency
         self.width = width
         self.bits = bits
         self.words = bits * elements // width
@@ -37,9 +36,9 @@ class Table(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory1R1W(self.width, self.words)
+        m.submodules.memory = memory = Memory1R1W(self.width, self.words, latency=self.latency)
         low = exact_log2(self.width // self.bits)
-        within = delayed(m, "within", self.index[:low], self.LATENCY)
+        within = delayed(m, "within", self.index[:low], self.latency)
         m.d.comb += [
             memory.write.enable.eq(self.write),
             memory.write.address.eq(self.write_address),
@@ -57,14 +56,14 @@ class Tables(Component):
     Members
     -------
     write : a write to the table space, of a whole memory word.
-    sum, operand, look_up_sum : `value` is `sum`, or its element in sum table `operand`, LATENCY cycles later.
-    result, look_up_result : `out` is `result`, or its element in the result table, LATENCY cycles later.
+    sum, operand, look_up_sum : `value` is `sum`, or its element in sum table `operand`, `latency` cycles later.
+    result, look_up_result : `out` is `result`, or its element in the result table, `latency` cycles later.
+    latency : config.memory_latency.
     """
-
-    LATENCY = Table.LATENCY
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.latency = config.memory_latency
         super().__init__(
             {
                 "write": In(1),
@@ -83,8 +82,8 @@ class Tables(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         width = self.config.memory_width
-        m.submodules.sums = sums = Table(width, 32, isa.SUM_TABLES * 256)
-        m.submodules.results = results = Table(width, 8, 256)
+        m.submodules.sums = sums = Table(width, 32, isa.SUM_TABLES * 256, self.latency)
+        m.submodules.results = results = Table(width, 8, 256, self.latency)
         word = self.write_address[exact_log2(width // 8) :]
         for table, chosen in (
             (sums, self.write_address < isa.RESULT_TABLE_OFFSET),
@@ -95,18 +94,16 @@ class Tables(Component):
                 table.write_address.eq(word),
                 table.write_data.eq(self.write_data),
             ]
-        looked_up = Signal()
-        plain = Signal(signed(32), reset_less=True)
-        m.d.sync += [looked_up.eq(self.look_up_sum), plain.eq(self.sum)]
+        looked_up = delayed(m, "look_up_sum_delay", self.look_up_sum, self.latency)
+        plain = delay_line(m, "plain_sum", self.sum, self.latency, reset_less=True)[-1]
         m.d.comb += [sums.index[:8].eq(self.sum), sums.index[8].eq(self.operand)]
         with m.If(looked_up):
             m.d.comb += self.value.eq(sums.element)
         with m.Else():
             m.d.comb += self.value.eq(plain)
 
-        result_looked_up = Signal()
-        plain_result = Signal(signed(8), reset_less=True)
-        m.d.sync += [result_looked_up.eq(self.look_up_result), plain_result.eq(self.result)]
+        result_looked_up = delayed(m, "look_up_result_delay", self.look_up_result, self.latency)
+        plain_result = delay_line(m, "plain_result", self.result, self.latency, reset_less=True)[-1]
         m.d.comb += results.index.eq(self.result)
         with m.If(result_looked_up):
             m.d.comb += self.out.eq(results.element)

@@ -60,7 +60,8 @@ class Gate(Component):
 
     Members
     -------
-    i, o : streams of the unit's instruction layout; `o` is `i` as soon as all tokens of its `wait` mask are there.
+    i, o : streams of the unit's instruction layout; `o` is `i` as soon as all tokens of its `wait` mask are there, or
+        one cycle later if the gate is `pipelined`.
     stop : let no more pass.
     done : pulse of the unit per completed instruction, in order.
     available, take, give : masks by the other unit's number.
@@ -75,9 +76,10 @@ class Gate(Component):
     IN_FLIGHT = 8
     """Instructions that a unit may have accepted and not completed."""
 
-    def __init__(self, layout: data.StructLayout, compact: bool = False) -> None:
+    def __init__(self, layout: data.StructLayout, compact: bool = False, pipelined: bool = False) -> None:
         self.layout = layout
         self.compact = compact
+        self.pipelined = pipelined
         super().__init__(
             {
                 "i": In(stream.Signature(layout)),
@@ -135,8 +137,15 @@ class Gate(Component):
     def _pass(self, m: Module, missing: Signal, pass_on: Signal) -> Value:
         header = self.i.payload.header
         m.submodules.flight = flight = SyncFIFO(width=UNITS + 16, depth=self.IN_FLIGHT)
+        may_pass = Signal()
+        m.d.comb += may_pass.eq(self.i.valid & (missing == 0) & flight.w_rdy)
+        offered = may_pass
+        if self.pipelined:
+            # Tokens and places that are there stay until this instruction takes them.
+            offered = Signal()
+            m.d.sync += offered.eq(may_pass & ~pass_on)
         m.d.comb += [
-            self.o.valid.eq(self.i.valid & (missing == 0) & flight.w_rdy & ~self.stop),
+            self.o.valid.eq(offered & ~self.stop),
             self.i.ready.eq(pass_on),
             flight.w_en.eq(pass_on),
             flight.w_data.eq(Cat(header.signal, header.tag)),

@@ -24,7 +24,7 @@ class WeightStore(Component):
 
     Bank b is read b * S cycles late, and its group of columns from column g on another g cycles, by delaying the
     address; only inside a group registers delay the weights. So when the S lines of a tile are read in the cycles
-    t to t + S - 1, the weight of row r = b * S + step and column c is there at t + LATENCY + r + c, as the array
+    t to t + S - 1, the weight of row r = b * S + step and column c is there at t + `latency` + r + c, as the array
     wants it.
 
     Members
@@ -33,17 +33,18 @@ class WeightStore(Component):
         bytes apart in a line, lines `weight_line_bytes`; bytes that belong to no bank or column are dropped.
     read : {enable, line}, in any cycle.
     weights : W x C x signed(8); weights[b][c] of the line that was read at cycle t is valid at
-        t + LATENCY + b * S + c.
+        t + `latency` + b * S + c.
     flaw : a byte that was read is not as it was written (with config.protection).
+    latency : config.memory_latency.
 
     A read WRITE_LATENCY or more cycles after the cycle of a write sees it.
     """
 
-    LATENCY = Memory1R1W.LATENCY
     WRITE_LATENCY = 2
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.latency = config.memory_latency
         super().__init__(
             {
                 "write": In(stream.Signature(bus.local_write_layout(config, config.local_bits))),

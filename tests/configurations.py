@@ -27,7 +27,17 @@ CONFIGURATIONS = {
     "5x3": BASE.replace(rows=5, cols=3, tables=False, weight_rows=5, lanes=1, accumulators=50),
     "8x8": BASE.replace(rows=8, cols=8, weight_rows=8, lanes=2, accumulators=256),
     "3x16": BASE.replace(rows=3, cols=16, weight_rows=3, lanes=8),
-    "16x4": BASE.replace(rows=16, cols=4, weight_rows=2, lanes=2, memory_width=128, axi_width=256),
+    "16x4": BASE.replace(
+        rows=16,
+        cols=4,
+        weight_rows=2,
+        lanes=2,
+        memory_latency=2,
+        multiply_latency=2,
+        pipelined=True,
+        memory_width=128,
+        axi_width=256,
+    ),
     "16x16": BASE.replace(rows=16, cols=16, weight_rows=16, lanes=4, queue_depth=1, fetch_depth=2),
 }
 

@@ -13,14 +13,18 @@ from weft.rtl.config import Config
 from weft.rtl.isa import INSTRUCTION_BYTES, Opcode
 from weft.rtl.registers import Unit
 
-FEEDER_LATENCY = 3
-"""From issuing a pixel to its activations at the array's edge."""
-ELEMENT_LATENCY = 2
-"""From an activation to the partial sum of its processing element."""
-DRAIN_LATENCY = 10
-"""From issuing the last position of a DRAIN to its completion: read, pool, requantize, write."""
-TABLES_LATENCY = 2
-"""What the drain's look-up tables add to that."""
+FEEDER_LATENCY = 2
+"""From issuing a pixel to its activations at the array's edge, besides the scratchpad's memory."""
+SUM_LATENCY = 1
+"""From a product to the partial sum of its processing element."""
+DRAIN_LATENCY = 9
+"""From issuing the last position of a DRAIN to its completion, besides the accumulator's memory: pool, requantize,
+write."""
+TABLES = 2
+"""Memories of look-up tables on a value's way through the drain."""
+PIPELINED_FEEDER, PIPELINED_DRAIN, PIPELINED_GATE = 1, 3, 1
+"""What the registers of a pipelined NPU add: to the scratchpad's reads, to the drain, and wherever a unit waits for a
+token, a half or its own last step."""
 MEMORY_LATENCY = 10
 """Of the memory that is reckoned with, if nothing else is said: from an address to the first word, and from the last
 word to the response."""
@@ -32,8 +36,8 @@ DISPATCH_LATENCY = 3
 """From an instruction's last word to its being offered to its unit, if that is idle."""
 LOAD_LATENCY = 1
 """From a LOAD's last word to its completion."""
-STORE_LATENCY = 4 + MEMORY_LATENCY
-"""From a STORE's acceptance to its completion, besides one cycle per word."""
+STORE_LATENCY = 3 + MEMORY_LATENCY
+"""From a STORE's acceptance to its completion, besides the scratchpad's memory and one cycle per word."""
 HALVES = 2
 COMPACT_CYCLES = 13
 """Cycles in which a compact drain requantizes a value."""
@@ -71,7 +75,9 @@ USUAL_MEMORY = Memory()
 
 def array_latency(config: Config) -> int:
     """From issuing the last pixel of a CONV to its completion, when the sums of the last column are written."""
-    latency: int = FEEDER_LATENCY + config.rows - 1 + ELEMENT_LATENCY + (1 if config.compact else config.cols)
+    element = config.multiply_latency + SUM_LATENCY
+    read = FEEDER_LATENCY + config.memory_latency + PIPELINED_FEEDER * config.pipelined
+    latency: int = read + config.rows - 1 + element + (1 if config.compact else config.cols)
     return latency
 
 
@@ -79,7 +85,22 @@ def drain_latency(config: Config) -> int:
     """From issuing the last position of a DRAIN to its completion, when its bytes are written."""
     if config.compact:
         return COMPACT_DRAIN_LATENCY
-    return DRAIN_LATENCY + TABLES_LATENCY if config.tables else DRAIN_LATENCY
+    memories = 1 + TABLES if config.tables else 1
+    latency: int = DRAIN_LATENCY + memories * config.memory_latency + PIPELINED_DRAIN * config.pipelined
+    return latency
+
+
+def store_latency(config: Config, memory: int = MEMORY_LATENCY) -> int:
+    """From a STORE's acceptance to its completion, besides one cycle per word; `memory` is the latency of memory."""
+    read = config.memory_latency + PIPELINED_FEEDER * config.pipelined
+    latency: int = STORE_LATENCY - MEMORY_LATENCY + gate_latency(config) + read + memory
+    return latency
+
+
+def gate_latency(config: Config) -> int:
+    """From a token, an accumulator half or a unit's last step to what waits for it."""
+    latency: int = PIPELINED_GATE * config.pipelined
+    return latency
 
 
 def value_cycles(config: Config, window: int) -> int:
@@ -158,7 +179,8 @@ class Pipeline:
         self.dispatched = max(self.fetched.popleft(), max(self.dispatched, waiting[0]) + self.words)
         self.fetched.append(self._read(self.dispatched, self.words))
         # The queue puts one instruction together while the unit works on the one before.
-        return max(self.dispatched + DISPATCH_LATENCY, waiting[-1] + self.words, self.free[unit], after)
+        offered = max(self.dispatched + DISPATCH_LATENCY, waiting[-1] + self.words, after)
+        return max(offered + gate_latency(self.config), self.free[unit])
 
     def _read(self, asked: int, words: int) -> int:
         """When `words` words that memory is asked for at `asked` have arrived; it answers in order."""
@@ -169,9 +191,9 @@ class Pipeline:
         """A CONV that occupies the array for `cycles` and issues its last pixel `short` cycles before their end."""
         accepted = self._accept(Unit.ARRAY, after)
         if acquire:
-            accepted = max(accepted, self.halves.popleft())
+            accepted = max(accepted, self.halves.popleft() + gate_latency(self.config))
         self.accepted[Unit.ARRAY].append(accepted)
-        self.free[Unit.ARRAY] = accepted + cycles
+        self.free[Unit.ARRAY] = accepted + cycles + gate_latency(self.config)
         done = accepted + cycles - short + array_latency(self.config)
         if commit:
             self.committed.append(done)
@@ -181,10 +203,10 @@ class Pipeline:
         """A DRAIN that issues `cycles` positions."""
         accepted = self._accept(Unit.DRAIN, after)
         full = self.committed.popleft() if release else self.committed[0]
-        start = max(accepted + 1, full)
+        start = max(accepted + 1, full + gate_latency(self.config))
         last = start + cycles - 1
         self.accepted[Unit.DRAIN].append(accepted)
-        self.free[Unit.DRAIN] = last
+        self.free[Unit.DRAIN] = last + gate_latency(self.config)
         if release:
             self.halves.append(last)
         return Times(accepted, start, last + drain_latency(self.config))
@@ -193,8 +215,8 @@ class Pipeline:
         """A LOAD of `words` memory words; its requests go out while the words of the one before arrive."""
         accepted = self._accept(Unit.LOAD, after)
         self.accepted[Unit.LOAD].append(accepted)
-        self.free[Unit.LOAD] = accepted + 1
-        return Times(accepted, accepted, self._read(accepted, words) + LOAD_LATENCY)
+        self.free[Unit.LOAD] = accepted + 1 + gate_latency(self.config)
+        return Times(accepted, accepted, self._read(accepted + gate_latency(self.config), words) + LOAD_LATENCY)
 
     def load_arrivals(self, count: int) -> list[tuple[int, int]]:
         """When the first bytes of an input of `count` bytes would be there, if it were loaded from now on."""

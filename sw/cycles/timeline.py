@@ -16,9 +16,7 @@ from .estimate import (
     FIRST_FETCH,
     HALVES,
     LOAD_LATENCY,
-    MEMORY_LATENCY,
     READ_LATENCY,
-    STORE_LATENCY,
     UNIT_OF,
     USUAL_MEMORY,
     Memory,
@@ -27,7 +25,9 @@ from .estimate import (
     conv_cycles,
     drain_cycles,
     drain_latency,
+    gate_latency,
     instruction_words,
+    store_latency,
 )
 from .memory_port import Event, MemoryPort, Writes, share_of
 
@@ -63,6 +63,7 @@ class Timeline:
         self.memory = memory
         self.program = [one for one in program if one.opcode is not Opcode.END]
         self.words = instruction_words(config)
+        self._gate = gate_latency(config)
         self.now = FIRST_FETCH - READ_LATENCY
         self.times: list[Times | None] = [None] * len(self.program)
         self._left = len(self.program)
@@ -124,7 +125,7 @@ class Timeline:
 
     def _passed(self, queue: _Queue) -> None:
         unit = UNIT_OF[self.program[self._next].opcode]
-        queue.waiting.append((self._next, self.now + DISPATCH_LATENCY))
+        queue.waiting.append((self._next, self.now + DISPATCH_LATENCY + self._gate))
         self._dispatched = self.now
         self._dispatching = False
         self._next += 1
@@ -139,7 +140,7 @@ class Timeline:
             return
         number, whole = queue.waiting[0]
         # The queue puts one instruction together while the unit works on the one before.
-        time = max(whole, queue.accepted[-1] + self.words, queue.free)
+        time = max(whole, queue.accepted[-1] + self.words + self._gate, queue.free)
         if time > self.now:
             self.at(time, partial(self._accept, unit))
             return
@@ -170,36 +171,45 @@ class Timeline:
                 self._stolen = 0
                 # A pass that waits for weights has issued its last pixel before.
                 short = max(config.weight_steps - pixels, 0)
-                queue.free = self.now + cycles
+                queue.free = self.now + cycles + self._gate
                 done = self.now + cycles - short + array_latency(config)
                 self._complete(number, self.now, self.now + 1, done)
                 if one.commit:
-                    self.at(done, self._commit)
+                    self.at(done + self._gate, self._commit)
             case Opcode.DRAIN:
                 queue.free = None
                 self._draining = number, self.now
                 self._drain()
             case Opcode.LOAD:
-                queue.free = self.now + one.rows
-                inside = one.space == Space.SCRATCHPAD.value
-                for row in range(one.rows):
-                    offset, skew = divmod(one.offset + row * one.step, config.memory_bytes)
-                    words = -(-(skew + one.bytes) // config.memory_bytes)
-                    last = partial(self._loaded, number, self.now) if row == one.rows - 1 else _nothing
-                    self._memory.ask(True, offset, words, inside, last)
+                queue.free = self.now + one.rows + self._gate
+                load = partial(self._load, number, one, self.now)
+                if self._gate:
+                    self.at(self.now + self._gate, load)
+                else:
+                    load()
             case _:
-                queue.free = self.now + one.rows
+                queue.free = self.now + one.rows + self._gate
                 words = one.rows * -(-one.bytes // config.memory_bytes)
                 self._stores.append((number, self.now, words))
                 if len(self._stores) == 1:
                     self._store()
+
+    def _load(self, number: int, one: Instruction, accepted: int) -> None:
+        """Ask memory for the rows of a LOAD."""
+        config = self.config
+        inside = one.space == Space.SCRATCHPAD.value
+        for row in range(one.rows):
+            offset, skew = divmod(one.offset + row * one.step, config.memory_bytes)
+            words = -(-(skew + one.bytes) // config.memory_bytes)
+            last = partial(self._loaded, number, accepted) if row == one.rows - 1 else _nothing
+            self._memory.ask(True, offset, words, inside, last)
 
     def _store(self) -> None:
         """Send some words of the first STORE."""
         number, accepted, left = self._stores[0]
         if not left:
             self._stores.popleft()
-            done = self.now + STORE_LATENCY - MEMORY_LATENCY + self.memory.latency
+            done = self.now + store_latency(self.config, self.memory.latency)
             self._complete(number, accepted, accepted + 1, done)
             if self._stores:
                 self._store()
@@ -233,9 +243,9 @@ class Timeline:
         )
         if one.release:
             self._committed.popleft()
-            self.at(last, self._release)
-        self._queues[Unit.DRAIN].free = last
-        self.at(last, partial(self._accept, Unit.DRAIN))
+            self.at(last + self._gate, self._release)
+        self._queues[Unit.DRAIN].free = last + self._gate
+        self.at(last + self._gate, partial(self._accept, Unit.DRAIN))
         self._complete(number, accepted, start, last + latency)
 
     def _release(self) -> None:
@@ -251,7 +261,7 @@ class Timeline:
         self.times[number] = Times(accepted, start, done)
         self._left -= 1
         if one.signal:
-            self.at(done, partial(self._signal, UNIT_OF[one.opcode], one.signal))
+            self.at(done + self._gate, partial(self._signal, UNIT_OF[one.opcode], one.signal))
 
     def _signal(self, unit: Unit, takers: int) -> None:
         for taker in Unit:

@@ -80,7 +80,7 @@ class Bench:
         begin = 0
         for number, one in enumerate(passes):
             reads |= {begin + step: (first + number) * STEPS + step for step in range(STEPS)}
-            slot = begin + WeightStore.LATENCY
+            slot = begin + CONFIG.memory_latency
             for index in range(len(one.operands)):
                 # The weights' arrival fixes the first one's time.
                 if index and not (one.stream and index % one.stream):
@@ -89,7 +89,7 @@ class Bench:
                 for col in range(COLS):
                     leaving.setdefault(slot + array.latency(CONFIG) + col, []).append((number, index, col))
                 slot += 1
-            begin = max(slot - WeightStore.LATENCY, begin + STEPS) + self._gap()
+            begin = max(slot - CONFIG.memory_latency, begin + STEPS) + self._gap()
         dut = self.dut
         for now in range(max(leaving) + 1):
             self._drive(passes, reads.get(now), entering.get(now))

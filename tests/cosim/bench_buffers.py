@@ -9,10 +9,10 @@ import cocotb
 import numpy as np
 from cocotb.queue import Queue
 from cocotb.triggers import ClockCycles, RisingEdge
-from weft.rtl import bus
-from weft.rtl.accumulator import Accumulator, control_layout, drain_read_layout
+from weft.rtl import accumulator, bus
+from weft.rtl.accumulator import control_layout, drain_read_layout
 from weft.rtl.isa import Rounding
-from weft.rtl.scratchpad import Scratchpad, address_bits, array_read_layout, drain_write_layout
+from weft.rtl.scratchpad import Scratchpad, address_bits, array_read_layout, drain_write_layout, read_latency
 from weft.sim import golden
 
 from tests.cosim.common import CONFIG, SEED, cycle, known, limited, pauses, start
@@ -26,7 +26,7 @@ LAYOUTS = {
     "accumulator__read": drain_read_layout(CONFIG),
 }
 LOAD_WRITE = bus.local_write_layout(CONFIG, address_bits(CONFIG))
-READ_TO_SUMS = Scratchpad.READ_LATENCY + 1
+READ_TO_SUMS = read_latency(CONFIG) + 1
 """Cycles from a read of the scratchpad to the sums that are made from it: they come in the cycle after the data."""
 AHEAD = 2
 """What a task decides at one clock edge can be driven so many cycles later."""
@@ -184,7 +184,7 @@ class Bench:
                     while next(pause):
                         slot += 1
                     self.add_product(layer, tile, slot, lines[line] + ky - layer.pad, pixel - layer.pad, k)
-                    self.driven["accumulator__control"][slot + READ_TO_SUMS - Accumulator.CONTROL_LEAD] = {
+                    self.driven["accumulator__control"][slot + READ_TO_SUMS - accumulator.control_lead(CONFIG)] = {
                         "valid": 1,
                         "entry": (line * width + pixel) * len(columns) + n,
                         "overwrite": ky == k == 0,
@@ -210,7 +210,7 @@ class Bench:
             for column, total in enumerate((tile @ operands).tolist()):
                 self.sums[slot + READ_TO_SUMS + column][column] = total
 
-        self.due[slot + Scratchpad.READ_LATENCY].append(multiply)
+        self.due[slot + read_latency(CONFIG)].append(multiply)
 
     async def drain(self, layer: Layer) -> None:
         """The drain's part: read the sums of each half that is full, compare them, and write what they become."""
@@ -236,7 +236,7 @@ class Bench:
             self.drained += 1
             await self.until(slot)
             self.free.put_nowait(None)
-        await self.until(slot + Accumulator.READ_LATENCY + Scratchpad.WRITE_LATENCY)
+        await self.until(slot + accumulator.read_latency(CONFIG) + Scratchpad.WRITE_LATENCY)
 
     def write_result(
         self, slot: int, held: np.ndarray, bias: np.ndarray, scaling: dict[str, Any], part: slice, address: int
@@ -251,10 +251,10 @@ class Bench:
             raw = golden.requantize(read, bias, **scaling).astype(np.uint8)
             data = [*raw.tolist(), *self.random.integers(0, 256, LANES - count).tolist()]
             write = {"enable": 1, "address": address % SIZE, "data": data, "strobe": (1 << count) - 1}
-            self.driven["scratchpad__drain_write"][slot + Accumulator.READ_LATENCY + 1] = write
+            self.driven["scratchpad__drain_write"][slot + accumulator.read_latency(CONFIG) + 1] = write
             self.model[(address + np.arange(count)) % SIZE] = raw
 
-        self.due[slot + Accumulator.READ_LATENCY].append(requantize)
+        self.due[slot + accumulator.read_latency(CONFIG)].append(requantize)
 
     async def compare(self) -> None:
         """Store the whole scratchpad; nothing may be under way, and every byte must be what the model holds."""

@@ -13,7 +13,7 @@ from weft.rtl import bus, isa
 from weft.rtl.axi import AxiMaster
 from weft.rtl.dma import LoadUnit, StoreUnit
 from weft.rtl.isa import Opcode, Space
-from weft.rtl.scratchpad import Scratchpad
+from weft.rtl.scratchpad import Scratchpad, read_latency
 
 from tests.cosim import common
 from tests.cosim.common import CONFIG, PATTERN, PERIOD, SEED
@@ -25,7 +25,7 @@ CYCLES = 40_000
 
 LOAD_TO_ARVALID = LoadUnit.LATENCY + AxiMaster.LATENCY
 STORE_TO_AWVALID = StoreUnit.LATENCY + AxiMaster.LATENCY + 1
-STORE_TO_WVALID = StoreUnit.LATENCY + Scratchpad.READ_LATENCY + 2
+STORE_TO_WVALID = StoreUnit.LATENCY + read_latency(CONFIG) + 2
 """The buffer behind the scratchpad, and the register in front of WDATA."""
 RAM_LATENCY = 2
 """Cycles that the simulated memory takes from an address to its data, anyway."""

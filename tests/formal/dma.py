@@ -5,7 +5,7 @@ from amaranth.hdl import Assert, Assume, Cat, Cover, Elaboratable, Module, Mux, 
 from amaranth.lib import data
 from weft.rtl import bus, dma, isa
 from weft.rtl.config import Config
-from weft.rtl.scratchpad import Scratchpad
+from weft.rtl.scratchpad import read_latency
 
 from .inside import Inside
 from .queues import FifoState
@@ -99,17 +99,17 @@ class Stores(Elaboratable):
         gives(m, "request", request.valid, request.ready, request.payload.as_value())
         gives(m, "word", word.valid, word.ready, word.payload.as_value())
 
-        # The scratchpad answers READ_LATENCY cycles after it has granted a read.
+        # The scratchpad answers read_latency cycles after it has granted a read.
         grant = Signal()
         m.d.comb += grant.eq(unit.store_read.valid & unit.store_read.ready)
-        flight = Signal(Scratchpad.READ_LATENCY)
+        flight = Signal(read_latency(config))
         m.d.sync += flight.eq(Cat(grant, flight[:-1]))
         m.d.comb += unit.store_valid.eq(flight[-1])
 
         # Words requested and not sent; words granted and not sent.
-        owed, under_way = Signal(signed(bus.words_bits(config) + 8)), Signal(range(unit.BUFFER + 2))
-        strobes = FifoState(m, inside["strobes"], unit.BUFFER, "strobes")
-        words = FifoState(m, inside["words"], unit.BUFFER, "words")
+        owed, under_way = Signal(signed(bus.words_bits(config) + 8)), Signal(range(unit.buffer + 2))
+        strobes = FifoState(m, inside["strobes"], unit.buffer, "strobes")
+        words = FifoState(m, inside["words"], unit.buffer, "words")
         responses = FifoState(m, inside["responses"], bus.requests_in_flight(config), "responses")
         requested, read, begin, following = (
             inside.signal(name) for name in ("requested", "read", "begin", "following")
@@ -117,7 +117,7 @@ class Stores(Elaboratable):
         active = inside["rows"].signal("active")
         sent, asked, done_words = Signal(), Signal(), Signal(bus.words_bits(config))
         outstanding = Signal(range(bus.requests_in_flight(config) + 2))
-        expected = [inside.signal(f"expected_{cycle}") for cycle in range(1, Scratchpad.READ_LATENCY + 1)]
+        expected = [inside.signal(f"expected_{cycle}") for cycle in range(1, read_latency(config) + 1)]
         m.d.comb += [
             strobes.place.eq(0),
             words.place.eq(0),

@@ -3,10 +3,10 @@
 from amaranth.hdl import Assert, Assume, Cat, Cover, Elaboratable, Module, Mux, ResetSignal, Signal
 from amaranth.lib import data
 from weft.rtl import array, isa
-from weft.rtl.accumulator import Accumulator, control_layout
+from weft.rtl.accumulator import control_layout, control_lead
 from weft.rtl.config import Config
 from weft.rtl.core import Core
-from weft.rtl.feeder import Feeder
+from weft.rtl.feeder import issue_latency
 
 from .dma import drive
 from .inside import Inside
@@ -81,11 +81,11 @@ class Halves(Elaboratable):
             (row.valid, row.half, row.valid & row.commit)
             for row in (
                 data.View(control_layout(config), feeder.signal(f"control_delay_{cycle}"))
-                for cycle in range(1, Feeder.ISSUE_LATENCY + array.latency(config) - Accumulator.CONTROL_LEAD + 1)
+                for cycle in range(1, issue_latency(config) + array.latency(config) - control_lead(config) + 1)
             )
         ]
         entry_bits = control_layout(config)["entry"].width
-        for cycle in range(1, config.cols + 2):
+        for cycle in range(1, config.cols + control_lead(config)):
             rows.append(
                 (
                     accumulator.signal(f"valid_{cycle}"),
@@ -93,7 +93,7 @@ class Halves(Elaboratable):
                     accumulator.signal(f"commit_{cycle}"),
                 )
             )
-        leaving = accumulator.signal(f"commit_{config.cols + Accumulator.CONTROL_LEAD}")
+        leaving = accumulator.signal(f"commit_{config.cols + control_lead(config)}")
         full, free = inside.signal("full"), feeder.signal("free", "sync")
         drained = drain.signal("half")
         older = full + leaving

@@ -3,7 +3,7 @@
 from amaranth.asserts import AnyConst
 from amaranth.hdl import Assert, Assume, Cat, Cover, Elaboratable, Module, Mux, ResetSignal, Signal
 from weft.rtl.config import Config
-from weft.rtl.scratchpad import Scratchpad, address_bits
+from weft.rtl.scratchpad import Scratchpad, address_bits, read_latency
 
 from .dma import drive
 from .inside import Inside
@@ -85,7 +85,7 @@ class Bytes(Elaboratable):
 
         # Two readers: the array is never kept waiting, and the store unit gets what it was granted.
         array, store = scratchpad.array_read, scratchpad.store_read
-        granted = Signal(Scratchpad.READ_LATENCY)
+        granted = Signal(read_latency(scratchpad.config))
         m.d.sync += granted.eq(Cat(store.valid & store.ready, granted[:-1]))
         m.d.comb += [
             Assert(~(array.enable & store.ready)),

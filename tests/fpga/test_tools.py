@@ -18,6 +18,7 @@ def no_tools(tmp_path, monkeypatch):
     monkeypatch.setenv("WEFT_CACHE", str(tmp_path))
     (tmp_path / "bin").mkdir()
     monkeypatch.setattr(tools.sys, "executable", str(tmp_path / "none" / "python"))
+    monkeypatch.setattr(tools.sys, "prefix", str(tmp_path / "none"))
     return tmp_path / "bin"
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
-from weft.rtl.accumulator import Accumulator, commit_latency
+from weft.rtl.accumulator import Accumulator, commit_latency, control_lead, read_latency
 from weft.rtl.config import Config
 
 from tests.rtl.common import pack, simulate, unpack, wrap32
@@ -35,7 +35,7 @@ class Schedule:
         for number in range(4):
             half = number % 2
             # The half that this round's successor reuses must have been drained.
-            rows = ENTRIES * groups + config.cols + 3 + int(random.integers(8))
+            rows = ENTRIES * groups + config.cols + control_lead(config) + 1 + int(random.integers(8))
             for index in range(rows):
                 last = index == rows - 1
                 cycle += int(random.integers(3)) if gaps else 0
@@ -45,22 +45,29 @@ class Schedule:
                 halves[half, entry] = wrap32(row if overwrite else halves[half, entry] + row)
                 written[half].add(entry)
                 self.control[cycle] = (entry, int(overwrite), half, int(last))
-                self.rows[cycle + Accumulator.CONTROL_LEAD] = row
+                self.rows[cycle + control_lead(config)] = row
                 cycle += 1
-            done = cycle - 1 + Accumulator.CONTROL_LEAD + commit_latency(config)
+            done = cycle - 1 + control_lead(config) + commit_latency(config)
             self.committed.add(done)
             places = [(entry, group) for entry in sorted(written[half]) for group in range(groups)]
             for place, (entry, group) in enumerate(random.permutation(places).tolist()):
                 lanes = halves[half, entry, group * config.lanes : (group + 1) * config.lanes]
                 self.reads[done + place] = (half, entry, group, lanes.tolist())
-        self.cycles = max(self.reads) + Accumulator.READ_LATENCY + 1
+        self.cycles = max(self.reads) + read_latency(config) + 1
 
 
-@pytest.mark.parametrize("gaps, seed", [(False, 0), (True, 1)])
+@pytest.mark.parametrize("memory_latency, gaps, seed", [(1, False, 0), (1, True, 1), (2, False, 2), (2, True, 3)])
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("cols, lanes", SHAPES)
-def test_any_sequence_of_entries_is_exact(cols, lanes, pattern, gaps, seed):
-    config = Config(rows=1, cols=cols, lanes=lanes, accumulators=ENTRIES, parameter_channels=lanes)
+def test_any_sequence_of_entries_is_exact(cols, lanes, pattern, memory_latency, gaps, seed):
+    config = Config(
+        rows=1,
+        cols=cols,
+        lanes=lanes,
+        accumulators=ENTRIES,
+        parameter_channels=lanes,
+        memory_latency=memory_latency,
+    )
     dut = Accumulator(config)
     random = np.random.default_rng(seed)
     schedule = Schedule(random, config, pattern, gaps)
@@ -85,7 +92,7 @@ def test_any_sequence_of_entries_is_exact(cols, lanes, pattern, gaps, seed):
             ctx.set(dut.read.half, half)
             ctx.set(dut.read.entry, entry)
             ctx.set(dut.read.group, group)
-            expected[t + dut.READ_LATENCY] = lanes_expected
+            expected[t + dut.read_latency] = lanes_expected
             assert ctx.get(dut.committed) == (t in schedule.committed), t
             if expected.get(t) is not None:
                 assert unpack(ctx.get(dut.read_data.as_value()), 32, lanes).tolist() == expected[t], t
@@ -118,5 +125,7 @@ def test_reset_drops_rows_on_their_way():
 
 
 def test_latencies():
-    assert (Accumulator.CONTROL_LEAD, Accumulator.READ_LATENCY) == (2, 2)
+    for memory in (1, 2):
+        config = Config(memory_latency=memory)
+        assert (control_lead(config), read_latency(config)) == (memory + 1, memory + 1)
     assert [commit_latency(Config(cols=cols)) for cols in (1, 4, 16)] == [1, 4, 16]

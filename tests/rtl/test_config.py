@@ -50,6 +50,7 @@ def test_derived_sizes(rows, cols, weight_rows):
 def test_the_digest_depends_on_every_parameter():
     base = Config(rows=8, cols=8, weight_rows=4, lanes=2)
     other = {"weight_rows": 2, "lanes": 1, "scratchpad_bytes": 1 << 15, "axi_width": 64}
+    other |= {"memory_latency": 2, "multiply_latency": 2}
     digests = {base.digest}
     for field in dataclasses.fields(Config):
         value = getattr(base, field.name)

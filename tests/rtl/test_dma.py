@@ -7,7 +7,7 @@ from weft.rtl.config import Config
 from weft.rtl.dma import LoadUnit, Rows, StoreUnit
 from weft.rtl.isa import Opcode, Space
 from weft.rtl.registers import Activity
-from weft.rtl.scratchpad import Scratchpad
+from weft.rtl.scratchpad import Scratchpad, read_latency
 
 from .ports import STALLS, Channel, MemoryReader, MemoryWriter, Probe, Sink, Source, run, stall, write
 
@@ -179,7 +179,7 @@ class StoreBench:
     def _read(self, item, cycle):
         size = self.config.scratchpad_bytes
         word = bytes(self.scratchpad[(item["payload"] + byte) % size] for byte in range(self.config.memory_bytes))
-        self.pipeline.append((cycle + Scratchpad.READ_LATENCY, int.from_bytes(word, "little")))
+        self.pipeline.append((cycle + read_latency(self.config), int.from_bytes(word, "little")))
 
     def drive(self, ctx, cycle):
         valid = bool(self.pipeline) and self.pipeline[0][0] == cycle
@@ -305,7 +305,7 @@ def test_latencies_of_a_store():
     assert bench.reads.first_offer == accepted + StoreUnit.LATENCY
     assert StoreUnit.LATENCY == 1
     # The scratchpad, and the buffer behind it.
-    assert bench.memory.data.first_offer == bench.reads.first_offer + Scratchpad.READ_LATENCY + 1
+    assert bench.memory.data.first_offer == bench.reads.first_offer + read_latency(bench.config) + 1
     assert bench.done == bench.memory.response.taken
 
 

@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+
 """The drain between stand-ins for the accumulator, the parameter memory and the scratchpad."""
 
 from dataclasses import dataclass, field
@@ -5,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 from weft.rtl import isa
+from weft.rtl.accumulator import read_latency
 from weft.rtl.config import Config
 from weft.rtl.drain import Drain, Lane, latency
 from weft.rtl.isa import Combine, Rounding
-from weft.rtl.parameters import ParameterMemory
 from weft.rtl.registers import Activity
-from weft.rtl.requantize import Requantize
+from weft.rtl.requantize import requantize_latency
 from weft.rtl.scratchpad import Scratchpad
 from weft.rtl.tables import Tables
 
@@ -18,7 +20,6 @@ from tests.rtl.common import simulate, wrap32
 from tests.rtl.test_requantize import reference as requantize
 
 INT_MIN = -(1 << 31)
-READ_LATENCY = 2
 
 # columns, lanes, tables
 SHAPES = [
@@ -34,8 +35,11 @@ SHAPES = [
     (8, 2, True),
 ]
 
+REGISTERED = {"memory_latency": 2, "pipelined": True}
+"""All registers that a drain may have."""
 
-def make(cols, lanes, accumulators=64, tables=False):
+
+def make(cols, lanes, accumulators=64, tables=False, **changes):
     config = Config(
         rows=4,
         cols=cols,
@@ -44,6 +48,7 @@ def make(cols, lanes, accumulators=64, tables=False):
         scratchpad_bytes=256,
         parameter_channels=24 * lanes,
         tables=tables,
+        **changes,
     )
     return config, Drain(config)
 
@@ -261,10 +266,10 @@ def run(config, dut, world, program, commits, pauses):
                 start = read.group * config.lanes
                 if read.entry < config.accumulators:
                     columns = world.sums[read.half, read.entry, start : start + config.lanes]
-                    sums[cycle + READ_LATENCY] = columns.tolist()
+                    sums[cycle + read_latency(config)] = columns.tolist()
             if ctx.get(dut.parameter_read.enable):
                 first = ctx.get(dut.parameter_read.line) * config.lanes
-                records[cycle + ParameterMemory.LATENCY] = world.records[first : first + config.lanes]
+                records[cycle + config.memory_latency] = world.records[first : first + config.lanes]
             if ctx.get(dut.half_release):
                 trace.releases.append(cycle)
             write = ctx.get(dut.write)
@@ -294,8 +299,8 @@ def check(config, dut, world, program, trace):
         cycles = [read[0] for read in issued]
         assert cycles == list(range(cycles[0], cycles[0] + len(cycles)))
         for count, address, values in expected.writes:
-            assert next(writes) == (cycles[count - 1] + dut.LATENCY, address, values)
-        done.append(cycles[-1] + dut.DONE_LATENCY)
+            assert next(writes) == (cycles[count - 1] + dut.latency, address, values)
+        done.append(cycles[-1] + dut.done_latency)
         if one.release:
             releases.append(cycles[-1])
             half ^= 1
@@ -304,17 +309,25 @@ def check(config, dut, world, program, trace):
     assert trace.done == done
 
 
-@pytest.mark.parametrize("tables, cycles", [(False, 9), (True, 11)])
-def test_latencies_add_up(tables, cycles):
-    parts = READ_LATENCY + Lane.COMBINE + Requantize.LATENCY + 2 * tables * Tables.LATENCY
-    assert parts == latency(Config(tables=tables)) == cycles
+@pytest.mark.parametrize("tables, memory, cycles", [(False, 1, 9), (True, 1, 11), (False, 2, 10), (True, 2, 14)])
+def test_latencies_add_up(tables, memory, cycles):
+    config = Config(tables=tables, memory_latency=memory)
+    parts = read_latency(config) + Lane.COMBINE + requantize_latency(False) + 2 * tables * Tables(config).latency
+    assert parts == latency(config) == cycles
+    # A register at either end of the lane, and one inside the requantizer.
+    assert latency(config.replace(pipelined=True)) == cycles + 3
 
 
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("cols, lanes, tables", SHAPES)
+@pytest.mark.parametrize(
+    "cols, lanes, tables, seed",
+    [
+        *((*shape, seed) for shape in SHAPES for seed in range(2)),
+        *((*shape, 2) for shape in SHAPES[:2]),  # registered
+    ],
+)
 def test_random_programs(cols, lanes, tables, seed):
     """Instructions at any distance, halves that are committed late: everything but the waiting is the same."""
-    config, dut = make(cols, lanes, 64 if seed % 2 else 50, tables)
+    config, dut = make(cols, lanes, 64 if seed % 2 else 50, tables, **(REGISTERED if seed == 2 else {}))
     random = np.random.default_rng([cols, lanes, seed])
     world = make_world(random, config)
     program = [random_drain(random, config) for _ in range(6)]
@@ -432,8 +445,8 @@ def test_activity_and_tag():
     assert states[4:8] == [Activity.WAIT_ARRAY] * 4
     assert states[8:10] == [Activity.BUSY] * 2
     assert states[10:30] == [Activity.WAIT_ARRAY] * 20
-    assert dut.DONE_LATENCY == dut.LATENCY + Scratchpad.WRITE_LATENCY - 1 == 10
-    assert states[30 : trace.done[1] + 1] == [Activity.BUSY] * (2 + dut.DONE_LATENCY)
+    assert dut.done_latency == dut.latency + Scratchpad.WRITE_LATENCY - 1 == 10
+    assert states[30 : trace.done[1] + 1] == [Activity.BUSY] * (2 + dut.done_latency)
     assert set(states[trace.done[1] + 1 :]) == {Activity.IDLE}
     assert {tag for _, tag in trace.activity[4:10]} == {7}
     assert {tag for _, tag in trace.activity[10 : trace.done[1] + 1]} == {9}

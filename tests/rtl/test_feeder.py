@@ -3,19 +3,23 @@
 import numpy as np
 import pytest
 from weft.rtl import isa
-from weft.rtl.accumulator import Accumulator
+from weft.rtl.accumulator import control_lead
 from weft.rtl.config import Config
-from weft.rtl.feeder import Feeder
+from weft.rtl.feeder import Feeder, issue_latency
 from weft.rtl.registers import Activity
-from weft.rtl.weights import WeightStore
+from weft.rtl.scratchpad import read_latency
 
 from tests.rtl.common import simulate, unpack
 
 SHAPES = [(1, 1, 1), (4, 4, 1), (4, 4, 4), (8, 2, 2), (3, 5, 3), (6, 4, 2)]
 
 
-def make(rows, cols, weight_rows):
-    config = Config(rows=rows, cols=cols, weight_rows=weight_rows, weight_tiles=256, scratchpad_bytes=512)
+REGISTERED = {"memory_latency": 2, "multiply_latency": 2, "pipelined": True}
+"""All registers that the units around the feeder may have."""
+
+
+def make(rows, cols, weight_rows, **changes):
+    config = Config(rows=rows, cols=cols, weight_rows=weight_rows, weight_tiles=256, scratchpad_bytes=512, **changes)
     return config, Feeder(config)
 
 
@@ -98,8 +102,9 @@ def expected(conv, config):
 @pytest.mark.parametrize("rows, cols, weight_rows", SHAPES)
 def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed, pauses):
     """Activations, weight lines and accumulator control of several instructions equal the written-out loops; every
-    pass lasts max(pixels, S) cycles and the next instruction follows at once. A pause is a bubble and nothing else."""
-    config, dut = make(rows, cols, weight_rows)
+    pass lasts max(pixels, S) cycles and the next instruction follows at once. A pause is a bubble and
+    nothing else, and so is the cycle in which a pipelined feeder takes an instruction."""
+    config, dut = make(rows, cols, weight_rows, **(REGISTERED if seed == 3 else {}))
     random = np.random.default_rng(seed)
     program = [random_conv(random, config) for _ in range(4)]
     cycles = sum(max(len(pixels), config.weight_steps) for conv in program for _, pixels in expected(conv, config))
@@ -121,7 +126,7 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed, pau
             ctx.set(dut.pause, int(random.random() < pauses))
             read = (ctx.get(dut.read.enable), ctx.get(dut.read.address))
             pipeline.append(read[1])
-            if len(pipeline) > 2:
+            if len(pipeline) > read_latency(config):
                 at = pipeline.pop(0)
                 data = [byte_at(at + j, config.scratchpad_bytes) for j in range(config.word_bytes)]
                 ctx.set(dut.read_data, data)
@@ -154,12 +159,12 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed, pau
 
     passes = [one for conv in program for one in expected(conv, config)]
     assert seen["lines"] == [line for lines, _ in passes for line in lines]
-    latency = dut.SUMS_LATENCY - Accumulator.CONTROL_LEAD
+    latency = dut.sums_latency - control_lead(dut.config)
     issued = [index for index, control in enumerate(seen["control"]) if control[0]]
     wanted = [(pixel, position == 0) for _, pixels in passes for position, pixel in enumerate(pixels)]
     assert len(issued) == len(wanted)
     for cycle, ((lanes, entry, fresh, commit), first) in zip(issued, wanted, strict=True):
-        entered = cycle - latency + Feeder.ISSUE_LATENCY
+        entered = cycle - latency + dut.issue_latency
         assert seen["control"][cycle][1:4] == (entry, fresh, commit)
         assert seen["pixels"][entered] == lanes
         assert seen["first"][entered] == first
@@ -173,7 +178,7 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed, pau
         return
     # No bubble: the last pixel leaves exactly as many cycles behind the first as the passes take.
     tail = max(len(passes[-1][1]), config.weight_steps) - len(passes[-1][1])
-    assert issued[-1] - issued[0] + 1 + tail == cycles
+    assert issued[-1] - issued[0] + 1 + tail == cycles + config.pipelined * (len(program) - 1)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -182,10 +187,7 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed, pau
 def test_columns_mode_streams_positions(rows, cols, weight_rows, pauses, seed):
     """Every position goes north, in order; those behind the warm-up, one per interval, have a place for their sum. A
     pause comes between streams alone."""
-    config = Config(
-        rows=rows, cols=cols, weight_rows=weight_rows, weight_tiles=256, scratchpad_bytes=512, depthwise=True
-    )
-    dut = Feeder(config)
+    config, dut = make(rows, cols, weight_rows, depthwise=True, **(REGISTERED if seed == 3 else {}))
     random = np.random.default_rng(seed)
     outputs, interval, taps = int(random.integers(1, 5)), int(random.integers(1, 4)), int(random.integers(1, rows + 1))
     channels, width = int(random.integers(1, cols + 1)), int(random.integers(1, 8))
@@ -219,12 +221,15 @@ def test_columns_mode_streams_positions(rows, cols, weight_rows, pauses, seed):
         ctx.set(dut.instruction.valid, 1)
         await ctx.tick()
         ctx.set(dut.instruction.valid, 0)
-        addresses = [0, 0]
+        addresses = [0] * read_latency(config)
         for _ in range(8 * len(positions) + 8 * config.weight_steps + 60):
             ctx.set(dut.pause, int(random.random() < pauses))
             reads.append(ctx.get(dut.read.enable))
             addresses.append(ctx.get(dut.read.address))
-            ctx.set(dut.read_data, [byte_at(addresses[-3] + lane, 512) for lane in range(config.word_bytes)])
+            ctx.set(
+                dut.read_data,
+                [byte_at(addresses[-1 - read_latency(config)] + lane, 512) for lane in range(config.word_bytes)],
+            )
             seen.append(unpack(ctx.get(dut.north.as_value()), 8, cols).tolist())
             control = ctx.get(dut.control)
             controls.append((int(control.valid), int(control.entry), int(control.overwrite)))
@@ -232,11 +237,11 @@ def test_columns_mode_streams_positions(rows, cols, weight_rows, pauses, seed):
 
     simulate(dut, testbench, cycles=8 * len(positions) + 8 * config.weight_steps + 80)
     issued = [cycle for cycle, enabled in enumerate(reads) if enabled]
-    assert [seen[cycle + 2] for cycle in issued] == positions
+    assert [seen[cycle + read_latency(config)] for cycle in issued] == positions
     for start in range(0, len(issued), conv.ox_count):
         stream = issued[start : start + conv.ox_count]
         assert stream[-1] - stream[0] == len(stream) - 1
-    delay = dut.SUMS_LATENCY - Accumulator.CONTROL_LEAD - 1
+    delay = dut.sums_latency - control_lead(dut.config) - 1
     valid = [(cycle, *control[1:]) for cycle, control in enumerate(controls) if control[0]]
     assert valid == [(issued[position] + delay, entry, fresh) for position, entry, fresh in places]
 
@@ -275,7 +280,7 @@ def test_waits_for_a_free_half():
 
 def test_latencies_add_up():
     _, dut = make(6, 4, 2)
-    assert Feeder.ISSUE_LATENCY == 3
-    assert dut.SUMS_LATENCY == Feeder.ISSUE_LATENCY + 6 + 1
-    assert dut.DONE_LATENCY == dut.SUMS_LATENCY + 4
-    assert WeightStore.LATENCY <= Feeder.ISSUE_LATENCY
+    assert dut.issue_latency == issue_latency(dut.config) == 3
+    assert dut.sums_latency == dut.issue_latency + 6 + 1
+    assert dut.done_latency == dut.sums_latency + 4
+    assert issue_latency(dut.config.replace(memory_latency=2)) == 4

@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+
 import numpy as np
 import pytest
 from amaranth.back import rtlil
@@ -10,9 +12,9 @@ from tests.rtl.common import simulate, wrap32
 EXTREMES = [-128, -127, -1, 0, 1, 127]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_multiplies_by_the_weight_of_the_latest_first(seed):
-    """psum_out = psum_in + activation * weight, with the partial sum one cycle behind the activation."""
+@pytest.mark.parametrize("latency, seed", [(1, 0), (1, 1), (2, 2)])
+def test_multiplies_by_the_weight_of_the_latest_first(latency, seed):
+    """psum_out = psum_in + activation * weight, with the partial sum as late as the product."""
     random = np.random.default_rng(seed)
     cycles = 200
     activation, weight = random.integers(-128, 128, (2, cycles))
@@ -21,8 +23,8 @@ def test_multiplies_by_the_weight_of_the_latest_first(seed):
     first[0] = True
     psum = random.integers(-(1 << 31), 1 << 31, cycles)
     held = weight[np.maximum.accumulate(np.where(first, np.arange(cycles), 0))]
-    expected = wrap32(psum + np.roll(activation * held, 1))
-    dut = ProcessingElement()
+    expected = wrap32(psum + np.roll(activation * held, latency))
+    dut = ProcessingElement(latency)
 
     async def testbench(ctx):
         for t in range(cycles):
@@ -32,8 +34,8 @@ def test_multiplies_by_the_weight_of_the_latest_first(seed):
             ctx.set(dut.psum_in, int(psum[t]))
             if t >= pe.ACTIVATION_LATENCY:
                 assert ctx.get(dut.activation_out) == activation[t - pe.ACTIVATION_LATENCY]
-            if t >= pe.LATENCY:
-                assert ctx.get(dut.psum_out) == expected[t - pe.LATENCY + 1]
+            if t >= dut.LATENCY:
+                assert ctx.get(dut.psum_out) == expected[t - pe.SUM_LATENCY]
             await ctx.tick()
 
     simulate(dut, testbench, cycles=cycles + 1)
@@ -47,12 +49,13 @@ def test_sums_of_products_just_fit(products):
 
 
 def test_latency():
-    assert ProcessingElement.LATENCY == pe.LATENCY == 2
+    assert ProcessingElement().LATENCY == pe.latency(1) == 2
+    assert ProcessingElement(2).LATENCY == pe.latency(2) == 3
 
 
 def test_a_platform_may_replace_the_multiplier():
     class Platform:
-        def multiply(self, m, name, activation, weight, first):
+        def multiply(self, m, name, activation, weight, first, latency):
             product = Signal(signed(16), name=f"product_{name}")
             m.d.sync += product.eq(activation)
             return activation, product

@@ -3,7 +3,7 @@ from itertools import product
 import numpy as np
 import pytest
 from weft.rtl.isa import Rounding
-from weft.rtl.requantize import MULTIPLY_LATENCY, Requantize
+from weft.rtl.requantize import MULTIPLY_LATENCY, Requantize, requantize_latency
 
 from tests.rtl.common import simulate
 
@@ -52,13 +52,13 @@ def reference(value, bias, multiplier, shift, rounding, zero_point, minimum, max
     return min(max(result + zero_point, minimum), maximum)
 
 
-def check(cases):
-    """One case per cycle, and every result LATENCY cycles behind it; returns the results."""
-    dut = Requantize()
+def check(cases, pipelined=False):
+    """One case per cycle, and every result `latency` cycles behind it; returns the results."""
+    dut = Requantize(pipelined=pipelined)
     results = []
 
     async def testbench(ctx):
-        for cycle in range(len(cases) + Requantize.LATENCY):
+        for cycle in range(len(cases) + dut.latency):
             if cycle < len(cases):
                 value, bias, multiplier, shift, rounding, zero_point, minimum, maximum = cases[cycle]
                 ctx.set(dut.value, value)
@@ -67,7 +67,7 @@ def check(cases):
                     dut.settings,
                     {"rounding": rounding, "zero_point": zero_point, "minimum": minimum, "maximum": maximum},
                 )
-            if cycle >= Requantize.LATENCY:
+            if cycle >= dut.latency:
                 results.append(ctx.get(dut.result))
             await ctx.tick()
 
@@ -78,7 +78,8 @@ def check(cases):
 
 
 def test_latency_is_the_sum_of_the_stages():
-    assert Requantize.LATENCY == 1 + MULTIPLY_LATENCY + 1 + 1 + 1 == 6
+    assert requantize_latency(False) == 1 + MULTIPLY_LATENCY + 1 + 1 + 1 == 6
+    assert requantize_latency(True) == 7
 
 
 @pytest.mark.parametrize("rounding", Rounding, ids=lambda rounding: rounding.name.lower())
@@ -91,6 +92,7 @@ def test_corners_of_every_operand(rounding):
     ]
     results = check(cases)
     assert set(results) >= {-128, -1, 0, 1, 127}
+    assert check(cases, pipelined=True) == results
 
 
 @pytest.mark.parametrize("rounding", Rounding, ids=lambda rounding: rounding.name.lower())
@@ -104,6 +106,7 @@ def test_ties_and_their_neighbours_at_every_shift(rounding):
                 if INT_MIN <= x <= INT_MAX:
                     cases.append((x, 0, 1 << 30, -exponent, rounding, 0, -128, 127))
     check(cases)
+    check(cases, pipelined=True)
 
 
 def test_the_modes_differ_where_they_should():

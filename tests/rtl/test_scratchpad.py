@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from weft.rtl.config import Config
-from weft.rtl.scratchpad import Scratchpad
+from weft.rtl.scratchpad import Scratchpad, read_latency
 
 from tests.rtl.common import pack, simulate
 
@@ -16,8 +16,11 @@ SHAPES = [
     (4, 4, 1, 512, 256),
 ]
 
+REGISTERED = {"memory_latency": 2, "pipelined": True}
+"""All registers that a scratchpad may have."""
 
-def make(rows, cols, lanes, memory_width, scratchpad_bytes):
+
+def make(rows, cols, lanes, memory_width, scratchpad_bytes, **changes):
     config = Config(
         rows=rows,
         cols=cols,
@@ -26,6 +29,7 @@ def make(rows, cols, lanes, memory_width, scratchpad_bytes):
         axi_width=memory_width,
         scratchpad_bytes=scratchpad_bytes,
         parameter_channels=lanes,
+        **changes,
     )
     return config, Scratchpad(config)
 
@@ -67,11 +71,11 @@ def compare(expected, got):
     return int(known.sum())
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_random_traffic_on_all_ports(shape, seed):
     """Every grant, every byte read and every store_valid of 400 cycles, against an array of bytes."""
-    config, dut = make(*shape)
+    config, dut = make(*shape, **(REGISTERED if seed == 2 else {}))
     size, lanes, memory_bytes = config.scratchpad_bytes, config.lanes, config.memory_bytes
     random = np.random.default_rng(seed)
     model = Model(size)
@@ -115,9 +119,9 @@ def test_random_traffic_on_all_ports(shape, seed):
             assert ctx.get(dut.store_read.ready) == (not array_enable)
             if array_enable:
                 stalls += store is not None
-                array_reads[cycle + Scratchpad.READ_LATENCY] = model.read(cycle, array_address, config.word_bytes)
+                array_reads[cycle + read_latency(config)] = model.read(cycle, array_address, config.word_bytes)
             elif store is not None:
-                store_reads[cycle + Scratchpad.READ_LATENCY] = model.read(cycle, store, memory_bytes)
+                store_reads[cycle + read_latency(config)] = model.read(cycle, store, memory_bytes)
                 store = None
             if drain_enable:
                 stalls += load is not None and not taken
@@ -198,7 +202,7 @@ def test_a_read_sees_a_write_after_write_latency_at_every_address(shape, writer)
             await put(ctx, address, random.integers(256, size=count).tolist())
             await ctx.tick().repeat(Scratchpad.WRITE_LATENCY - 1)
             ctx.set(dut.array_read, {"enable": 1, "address": address})
-            await ctx.tick().repeat(Scratchpad.READ_LATENCY)
+            await ctx.tick().repeat(read_latency(config))
             ctx.set(dut.array_read.enable, 0)
             got = [ctx.get(dut.array_data[index]) for index in range(config.word_bytes)]
             assert got == model[(address + np.arange(config.word_bytes)) % size].tolist()
@@ -207,4 +211,6 @@ def test_a_read_sees_a_write_after_write_latency_at_every_address(shape, writer)
 
 
 def test_latencies():
-    assert (Scratchpad.READ_LATENCY, Scratchpad.WRITE_LATENCY) == (2, 2)
+    assert [read_latency(Config(memory_latency=cycles)) for cycles in (1, 2)] == [2, 3]
+    assert read_latency(Config(pipelined=True)) == 3
+    assert Scratchpad.WRITE_LATENCY == 2

@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+
 import numpy as np
 import pytest
 from weft.rtl import isa
@@ -37,7 +39,7 @@ def test_sums_and_results_are_looked_up_or_passed_on(width, seed):
             ctx.set(dut.look_up_sum, look_up_sum)
             ctx.set(dut.result, result)
             ctx.set(dut.look_up_result, look_up_result)
-            await ctx.tick().repeat(Tables.LATENCY)
+            await ctx.tick().repeat(dut.latency)
             assert ctx.get(dut.value) == (sums[operand, value & 0xFF] if look_up_sum else value)
             assert ctx.get(dut.out) == (results[result & 0xFF] if look_up_result else result)
 
@@ -60,7 +62,7 @@ def test_elements_lie_in_words_lowest_first(width, bits, elements):
         ctx.set(dut.write, 0)
         for index in range(elements):
             ctx.set(dut.index, index)
-            await ctx.tick().repeat(Table.LATENCY)
+            await ctx.tick().repeat(dut.latency)
             assert ctx.get(dut.element) == expected[index]
 
     simulate(dut, testbench, cycles=1000)

@@ -1,3 +1,5 @@
+# amaranth: UnusedElaboratable=no
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module
@@ -71,7 +73,7 @@ def test_lines_come_out_skewed(rows, cols, weight_rows, memory_width, seed):
             weights = unpack(ctx.get(dut.weights.as_value()), 8, weight_rows, cols)
             for bank in range(weight_rows):
                 for col in range(cols):
-                    read = t - dut.LATENCY - bank * config.weight_steps - col
+                    read = t - dut.latency - bank * config.weight_steps - col
                     if read >= 0:
                         assert weights[bank, col] == lines[latest[read], bank, col], (t, bank, col)
             await ctx.tick()
@@ -103,7 +105,7 @@ def test_strobes_choose_the_bytes_that_are_written(rows, cols, weight_rows, seed
         ctx.set(dut.read.enable, 1)
         for line in range(config.weight_lines):
             ctx.set(dut.read.line, line)
-            await ctx.tick().repeat(dut.LATENCY + rows + cols)
+            await ctx.tick().repeat(dut.latency + rows + cols)
             weights = unpack(ctx.get(dut.weights.as_value()), 8, weight_rows, cols)
             for bank in range(weight_rows):
                 place = bank * config.weight_pitch
@@ -122,7 +124,7 @@ def test_a_read_sees_a_write_of_two_cycles_before():
             await ctx.tick().repeat(WeightStore.WRITE_LATENCY - 1)
             ctx.set(dut.read.line, 2)
             ctx.set(dut.read.enable, 1)
-            await ctx.tick().repeat(WeightStore.LATENCY)
+            await ctx.tick().repeat(config.memory_latency)
             ctx.set(dut.read.enable, 0)
             assert ctx.get(dut.weights[0][0]) == value
 
@@ -166,13 +168,13 @@ class StoreAndArray(Component):
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("rows, cols, weight_rows", SHAPES)
 def test_passes_from_the_store_give_exact_products(rows, cols, weight_rows, seed):
-    """The lines of a tile are read LATENCY cycles ahead of the pass's pixels; passes follow back to back."""
+    """The lines of a tile are read `latency` cycles ahead of the pass's pixels; passes follow back to back."""
     config = Config(rows=rows, cols=cols, weight_rows=weight_rows, weight_tiles=10)
     dut = StoreAndArray(config)
     steps, latency = config.weight_steps, dut.array.latency
     random = np.random.default_rng(seed)
     schedule = list(passes(random, config, config.weight_tiles))
-    cycles = schedule[-1][0] + len(schedule[-1][1]) + latency + cols + WeightStore.LATENCY
+    cycles = schedule[-1][0] + len(schedule[-1][1]) + latency + cols + config.memory_latency
     lines = np.stack([tile for _, _, tile in schedule])
     # Row r = bank * S + step lies in line `step` of its tile.
     lines = lines.reshape(-1, weight_rows, steps, cols).transpose(0, 2, 1, 3).reshape(-1, weight_rows, cols)
@@ -181,7 +183,7 @@ def test_passes_from_the_store_give_exact_products(rows, cols, weight_rows, seed
         for step in range(steps):
             reads[start + step] = index * steps + step
         for number, pixel in enumerate(pixels):
-            enters = start + WeightStore.LATENCY + number
+            enters = start + config.memory_latency + number
             pixels_in[enters] = (pixel, number == 0)
             for col in range(cols):
                 expected[enters + latency + col, col] = int(pixel @ tile[:, col])
@@ -205,4 +207,4 @@ def test_passes_from_the_store_give_exact_products(rows, cols, weight_rows, seed
 
 
 def test_latency_is_one_cycle():
-    assert WeightStore.LATENCY == 1
+    assert [WeightStore(Config(memory_latency=cycles)).latency for cycles in (1, 2)] == [1, 2]

@@ -12,7 +12,6 @@ from weft.rtl.feeder import Feeder
 from weft.rtl.registers import Unit
 from weft.sw.cycles.estimate import (
     DISPATCH_LATENCY,
-    DRAIN_LATENCY,
     FIRST_FETCH,
     LOAD_LATENCY,
     READ_LATENCY,
@@ -25,16 +24,17 @@ from weft.sw.cycles.estimate import (
 
 CONFIG = Config(rows=8, cols=8, weight_rows=4, lanes=2, memory_width=64, axi_width=64)
 WORDS = 8
+SLOWER = CONFIG.replace(tables=True, memory_latency=2, multiply_latency=2)
 
 
 @pytest.mark.parametrize(
     "config",
-    [Config(rows=1, cols=1), CONFIG, Config(rows=5, cols=3, weight_rows=5), CONFIG.replace(tables=True)],
-    ids=lambda config: f"{config.rows}x{config.cols}{' with tables' * config.tables}",
+    [Config(rows=1, cols=1), CONFIG, Config(rows=5, cols=3, weight_rows=5), CONFIG.replace(tables=True), SLOWER],
+    ids=lambda config: f"{config.rows}x{config.cols}{' with tables' * config.tables}, {config.memory_latency}",
 )
 def test_latencies_are_those_of_the_units(config):
-    assert array_latency(config) == Feeder(config).DONE_LATENCY
-    assert drain_latency(config) == Drain(config).DONE_LATENCY
+    assert array_latency(config) == Feeder(config).done_latency
+    assert drain_latency(config) == Drain(config).done_latency
     assert LoadUnit(config).DONE_LATENCY == LOAD_LATENCY
 
 
@@ -76,7 +76,7 @@ def test_the_drain_starts_with_the_last_sum():
     conv = pipeline.conv(50)
     drain = pipeline.drain(20)
     assert drain.start == conv.done
-    assert drain.done == conv.done + 19 + DRAIN_LATENCY
+    assert drain.done == conv.done + 19 + drain_latency(CONFIG)
 
 
 def test_a_third_tile_waits_for_a_half():

@@ -37,8 +37,9 @@ def test_lenet_with_streamed_weights(name):
     compare(name, graph, np.random.default_rng(0).random((1, 1, 28, 28), dtype=np.float32))
 
 
-@pytest.mark.parametrize("seed", range(12))
-@pytest.mark.parametrize("name", ["4x4", "8x8"])
+@pytest.mark.parametrize(
+    "name, seed", [*((name, seed) for name in ("4x4", "8x8") for seed in range(12)), ("16x4", 0), ("16x4", 1)]
+)
 def test_random_networks(name, seed):
     graph = random_network(seed)
     shape = graph.tensors[graph.inputs[0]].shape

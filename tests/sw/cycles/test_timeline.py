@@ -8,16 +8,15 @@ from weft.rtl.isa import Opcode, instruction
 from weft.rtl.registers import Unit
 from weft.rtl.scratchpad import Scratchpad
 from weft.sw.cycles.estimate import (
-    DRAIN_LATENCY,
     FIRST_FETCH,
     LOAD_LATENCY,
     MEMORY_LATENCY,
     READ_LATENCY,
-    STORE_LATENCY,
     Memory,
     Pipeline,
     array_latency,
     drain_latency,
+    store_latency,
 )
 from weft.sw.cycles.memory_port import burst_beats
 from weft.sw.cycles.timeline import STORE_CYCLES, layer_cycles, timeline
@@ -55,8 +54,8 @@ def test_timeline_of_a_program():
     assert two.accepted == one.done
     # 2 * 3 * 3 passes of 2 cycles each, of which the last one issues its pixel in the first.
     assert two.done == two.accepted + 36 - 1 + array_latency(CONFIG)
-    assert three.done == two.done + 5 - 1 + DRAIN_LATENCY
-    assert four.done == three.done + 2 + STORE_LATENCY
+    assert three.done == two.done + 5 - 1 + drain_latency(CONFIG)
+    assert four.done == three.done + 2 + store_latency(CONFIG)
     assert layer_cycles(program, times) == {1: three.done}
 
 
@@ -127,7 +126,7 @@ def test_a_store_and_a_busy_array_hold_each_other_up():
     tiles = [conv(ox_count=4000, acquire=1, commit=1), drain(pixels=1, channels=1)]
     alone = timeline(CONFIG, [*tiles, *tiles])
     one, _, sent, two, _ = timeline(CONFIG, [*tiles, store(800), *tiles])
-    assert sent.done == sent.accepted + 100 * STORE_CYCLES + STORE_LATENCY
+    assert sent.done == sent.accepted + 100 * STORE_CYCLES + store_latency(CONFIG)
     assert one.done == alone[0].done
     # The array loses a cycle per word, which is counted with the next tile.
     assert two.done - two.accepted == alone[2].done - alone[2].accepted + 100

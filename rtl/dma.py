@@ -94,15 +94,15 @@ class Rows(Component):
         if self.config.pipelined:
             # A row is worked out in one cycle and offered from the next one on.
             offered = Signal()
-            held = Signal(row_layout(self.config))
+            worked_out = Signal(row_layout(self.config))
             m.d.comb += [
                 taken.eq(active & (~offered | self.row.ready)),
                 self.row.valid.eq(offered),
-                self.row.payload.eq(held),
+                self.row.payload.eq(worked_out),
                 self.instruction.ready.eq(~active),
             ]
             with m.If(~offered | self.row.ready):
-                m.d.sync += [offered.eq(active & ~self.illegal), held.eq(row)]
+                m.d.sync += [offered.eq(active & ~self.illegal), worked_out.eq(row)]
         else:
             m.d.comb += [
                 taken.eq(active & self.row.ready),

@@ -6,7 +6,6 @@ from amaranth.lib.wiring import Component, In, Out
 
 from . import bus
 from .config import PARAMETER_RECORD_BYTES, Config
-from .memory import Memory1R1W
 from .protected import flaws, memory_of_bytes
 
 RECORD = data.StructLayout({"bias": signed(32), "multiplier": unsigned(32), "shift": signed(8)})

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import Component, In, Out
 from . import bus
 from .config import Config
 from .delay import delay_line
-from .memory import Memory1R1W, Memory1RW
+from .memory import Memory1RW
 from .protected import flaws, memory_of_bytes
 
 GROUP = 4

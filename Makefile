@@ -68,12 +68,9 @@ $(VENV)/ready: pyproject.toml .ci/environment
 	@$(PIP_INSTALL) --editable .
 	@touch $@
 
-$(VENV)/ready-test: $(VENV)/ready tests/formal/requirements.txt
+$(VENV)/ready-test: $(VENV)/ready
 	@echo "Installing what the tests need into $(VENV)"
 	@$(PIP_INSTALL) --editable ".[test,fpga,formal]"
-	@$(BIN)/python -m venv --clear --without-pip $(VENV)/formal
-	@$(BIN)/python -m pip --python $(VENV)/formal/bin/python install --quiet --disable-pip-version-check \
-		--requirement tests/formal/requirements.txt
 	@touch $@
 
 clean:

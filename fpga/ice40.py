@@ -39,8 +39,18 @@ class Ice40:
     def __init__(self) -> None:
         self._open: tuple[Value, Value, Signal, Signal] | None = None
 
-    def multiply(self, m: Module, name: str, activation: Value, weight: Value, first: Value) -> tuple[Value, Value]:
-        """rtl/pe.py: the registered activation, and its product with the registered weight."""
+    def multiply(
+        self, m: Module, name: str, activation: Value, weight: Value, first: Value, latency: int
+    ) -> tuple[Value, Value]:
+        """rtl/pe.py: the registered activation, and its product with the registered weight.
+
+        Raises
+        ------
+        ValueError
+            For another latency than 1: the cell's output is left unregistered.
+        """
+        if latency != 1:
+            raise ValueError(f"multiply_latency must be 1 on iCE40, not {latency}")
         east = Signal(signed(8), name=f"activation_{name}", reset_less=True)
         m.d.sync += east.eq(activation)
         if self._open is not None:

@@ -26,10 +26,6 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
 }
 """For each program the command that a Python package brings, and the package."""
 
-APART = Path("formal")
-"""Folder in the Python environment that holds another one: the Yosys that synthesizes cannot share one with Amaranth's,
-see tests/formal/requirements.txt."""
-
 OLDEST_YOSYS = (0, 40)
 """Distributions carry Yosys of years ago, which does not know the options that are used here."""
 
@@ -70,11 +66,12 @@ def find(name: str) -> Tool:
             raise UserError(f"{variable(name)} is {named!r}, and there is no such program")
         return Tool(name, (program, *command[1:]), f"{named} {_contents(program)}")
     packaged, package = PACKAGES[name]
-    own = [str(Path(sys.prefix) / APART / "bin"), str(Path(sys.executable).parent)]
     native = shutil.which(name) if name != packaged else None
     if native is not None and not (name == "yosys" and _too_old(native)):
         return Tool(name, (native,), f"{name} {_contents(native)}")
-    program = shutil.which(packaged, path=os.pathsep.join([*own, os.environ.get("PATH", "")]))
+    program = shutil.which(
+        packaged, path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    )
     if program is None:
         raise UserError(
             f"{name} is not installed: put it on the PATH, name it in {variable(name)}, "

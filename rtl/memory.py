@@ -29,7 +29,7 @@ class Memory1R1W(wiring.Component):
     that was never written.
 
     A platform with a method `memory_1r1w(memory)` builds its device's own primitive: the method returns the
-    elaboratable that takes this component's place and drives its `read.data`.
+    elaboratable that takes this component's place and drives its `read.data`, or None for the portable form.
 
     Parameters
     ----------
@@ -73,9 +73,8 @@ class Memory1R1W(wiring.Component):
         super().__init__({"write": In(wiring.Signature(write)), "read": In(wiring.Signature(read))})
 
     def elaborate(self, platform: object) -> Elaboratable:
-        if hasattr(platform, "memory_1r1w"):
-            return platform.memory_1r1w(self)
-        return self.portable()
+        made = platform.memory_1r1w(self) if hasattr(platform, "memory_1r1w") else None
+        return self.portable() if made is None else made
 
     def portable(self, **attributes: int | str) -> Module:
         """The form that synthesis tools infer block RAM from, with further attributes for them."""

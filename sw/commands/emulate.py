@@ -28,6 +28,9 @@ def emulate(
     what = "netlist" if netlist else "RTL"
     with Steps(lines=True).step(f"Compiling the {what} of {chosen.title}"):
         simulated = netlist_board(chosen) if netlist else rtl_board(chosen)
+    # Blocked before a thread is started, they wait for sigwait, even where a shell in the background ignores SIGINT.
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     with simulated.terminal() as name:
         print(name, flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        signal.sigwait(ends)

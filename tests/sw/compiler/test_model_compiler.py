@@ -131,11 +131,12 @@ def test_what_a_layer_does_besides_is_told(build):
 
 
 def test_an_operator_that_the_device_cannot_hold_goes_to_the_host(build):
-    x = build.conv(build.input((1, 6, 6, 2)), 4, (3, 3))
-    y = build.conv(x, 300, (1, 1))
-    network = check(build.graph(build.conv(y, 2, (3, 3))), SMALL.replace(parameter_channels=64), 0)
-    assert [(row.where, row.inner) for row in network.rows] == [(NPU, False), (HOST, True), (NPU, False)]
-    assert network.rows[1].note.startswith("conv 'conv1' has 300 channels")
+    x = build.flatten(build.conv(build.input((1, 40, 40, 4)), 4, (3, 3)))
+    y = build.fully_connected(x, 10)
+    network = check(build.graph(build.fully_connected(y, 4)), SMALL.replace(scratchpad_bytes=4096), 0)
+    rows = [row for row in network.rows if row.where in (NPU, HOST)]
+    assert [(row.where, row.inner) for row in rows] == [(NPU, False), (HOST, True), (NPU, False)]
+    assert rows[1].note.endswith("needs more than the 4096 bytes of scratchpad at once, even a row at a time")
 
 
 def test_operators_of_one_name_are_told_apart(build):

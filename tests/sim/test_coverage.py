@@ -2,7 +2,7 @@
 
 import pytest
 from weft.sim import coverage
-from weft.sim.coverage import Coverage, Line, named, numbers, sheet, unexplained
+from weft.sim.coverage import Coverage, Line, named, numbers, sheet, unexplained, unused
 
 
 def point(kind, name, count, lines=""):
@@ -71,4 +71,6 @@ def test_lines_may_be_explained(monkeypatch):
     lines = named(VERILOG, {5, 13})
     monkeypatch.setattr(coverage, "UNREACHED", {"npu.core: *": "the reason"})
     assert unexplained(lines) == lines[1:]
+    assert unused(lines) == []
+    assert unused(lines[1:]) == ["npu.core: *"]
     assert "| `npu.core: *` | the reason |" in sheet().markdown()

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from weft.rtl.config import Config
+from weft.rtl.config import Config, shown
 
 TINY = Config()
 NANO = TINY.replace(
@@ -70,6 +70,9 @@ PRESETS: Mapping[str, Config] = {
 }
 """Each derives from the one before it, from the smallest FPGA to far beyond the largest."""
 
+LARGEST_FILE = 1 << 16
+"""Bytes of a configuration file; all parameters with a comment each are a tenth of it."""
+
 PRESET_KEY = "preset"
 """The one key of a configuration file that is not a parameter: the preset that the file starts from."""
 
@@ -102,7 +105,7 @@ def load_config(preset: str | None = None, file: str | Path | None = None, setti
             place = _place(file, PRESET_KEY)
             base = _preset(named, f"{place}: ")
             if preset not in (None, named):
-                raise ValueError(f"{place}: preset is {named!r}, but {preset!r} was asked for")
+                raise ValueError(f"{place}: preset is {shown(named)}, but {preset!r} was asked for")
         for name in changes:
             _check_name(name, f"{_place(file, name)}: ")
     overrides = _overrides(settings)
@@ -136,7 +139,7 @@ def _overrides(settings: Iterable[str]) -> dict[str, Any]:
 def _preset(name: object, where: str = "") -> Config:
     if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]
-    raise ValueError(f"{where}{name!r} is not a preset; the presets are {', '.join(PRESETS)}")
+    raise ValueError(f"{where}{shown(name)} is not a preset; the presets are {', '.join(PRESETS)}")
 
 
 def _check_name(name: str, where: str = "") -> None:
@@ -149,24 +152,41 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     name, value = name.strip(), value.strip()
     if not (name and equals and value):
-        raise ValueError(f"a setting must be PARAMETER=VALUE, not {text!r}")
+        raise ValueError(f"a setting must be PARAMETER=VALUE, not {shown(text)}")
     try:
-        parsed = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
+        parsed = _parsed(f"value = {value}")
+    except ValueError:
         parsed = {}
     return name, parsed["value"] if len(parsed) == 1 else value
 
 
+def _parsed(text: str) -> dict[str, Any]:
+    """What TOML says; a ValueError for what is none."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        raise ValueError("a number in it has too many digits") from None
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise ValueError(f"the configuration file {file} does not exist") from None
     except OSError as error:
         raise ValueError(f"the configuration file {file} cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"the configuration file {file} has more than {LARGEST_FILE} bytes")
+    try:
+        return _parsed(content.decode("utf-8"))
     except UnicodeDecodeError:
         raise ValueError(f"the configuration file {file} is not UTF-8 text") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{file} is not TOML: {error}") from None
 
 

@@ -18,6 +18,20 @@ LOCAL_BITS = 24
 """Bits of a local address or of a pitch between local addresses in an instruction."""
 
 
+LONGEST_VALUE = 60
+"""Characters of a value in a sentence."""
+
+
+def shown(value: object) -> str:
+    """Any value in a sentence about it: as Python writes it, cut where it gets long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # An integer of thousands of digits, or lists in lists without end.
+        return "a value that is too long to show"
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
+
+
 def power_of_two_at_least(value: int) -> int:
     """The smallest power of two that is not below `value` (at least 1)."""
     return 1 << max(value - 1, 0).bit_length()
@@ -103,9 +117,9 @@ class Config:
             value = getattr(self, field.name)
             if field.type is bool:
                 if not isinstance(value, bool):
-                    raise ValueError(f"{field.name} must be true or false, not {value!r}")
+                    raise ValueError(f"{field.name} must be true or false, not {shown(value)}")
             elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{field.name} must be a positive integer, not {value!r}")
+                raise ValueError(f"{field.name} must be a positive integer, not {shown(value)}")
         for name in ("rows", "cols"):
             self._check(name, getattr(self, name) <= MAX_SIDE, f"at most {MAX_SIDE}")
         self._check("weight_rows", self.rows % self.weight_rows == 0, f"a divisor of rows ({self.rows})")
@@ -141,7 +155,7 @@ class Config:
 
     def _check(self, name: str, good: bool, allowed: str) -> None:
         if not good:
-            raise ValueError(f"{name} must be {allowed}, not {getattr(self, name)!r}")
+            raise ValueError(f"{name} must be {allowed}, not {shown(getattr(self, name))}")
 
     def _check_power_of_two(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)

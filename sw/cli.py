@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from .errors import UserError
+from .errors import UserError, printable
 
 COMMANDS = (
     "generate",
@@ -77,7 +77,7 @@ def main() -> None:
         sentence = _sentence(error)
         if sentence is None:
             raise
-        print(f"weft: {sentence}", file=sys.stderr)
+        print(f"weft: {printable(sentence)}", file=sys.stderr)
         sys.exit(USER_ERROR)
 
 

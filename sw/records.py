@@ -7,6 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
+from weft.rtl.config import shown
 
 from .errors import UserError
 
@@ -52,14 +53,14 @@ class Block:
             If there is none of that type.
         """
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "offset"} or entry["dtype"] != dtype:
-            raise UserError(f"{what} must be an array of {dtype}, not {_short(entry)}")
+            raise UserError(f"{what} must be an array of {dtype}, not {shown(entry)}")
         shape, offset = entry["shape"], entry["offset"]
         if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in [*shape, offset]):
-            raise UserError(f"{what} must be an array of {dtype}, not {_short(entry)}")
+            raise UserError(f"{what} must be an array of {dtype}, not {shown(entry)}")
         count = prod(shape)
         size = count * np.dtype(dtype).itemsize
         if offset + size > self._end or len(shape) > 16:
-            raise UserError(f"{what} is an array of shape {_short(shape)} that the file does not hold")
+            raise UserError(f"{what} is an array of shape {shown(shape)} that the file does not hold")
         little = np.dtype(dtype).newbyteorder("<")
         return np.frombuffer(self.content, little, count, offset).reshape(shape).astype(dtype)
 
@@ -88,7 +89,7 @@ def record(kind: type[Record], value: Any, block: Block, what: str) -> Record:
         One sentence that names the part that is missing, too much, or of another type.
     """
     if not isinstance(value, dict):
-        raise UserError(f"{what} must be a record, not {_short(value)}")
+        raise UserError(f"{what} must be a record, not {shown(value)}")
     hints = get_type_hints(kind)
     names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     for name in names:
@@ -96,7 +97,7 @@ def record(kind: type[Record], value: Any, block: Block, what: str) -> Record:
             raise UserError(f"{what} has no {name}")
     for name in value:
         if name not in names:
-            raise UserError(f"{what} has the unknown part {_short(name)}")
+            raise UserError(f"{what} has the unknown part {shown(name)}")
     return kind(**{name: typed(hints[name], value[name], block, f"{name} of {what}") for name in names})
 
 
@@ -129,9 +130,4 @@ def typed(hint: Any, value: Any, block: Block, what: str) -> Any:
         return float(value)
     if hint in (int, str, bool) and type(value) is hint:
         return value
-    raise UserError(f"{what} must be of type {getattr(hint, '__name__', hint)}, not {_short(value)}")
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
+    raise UserError(f"{what} must be of type {getattr(hint, '__name__', hint)}, not {shown(value)}")

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from weft.gen.presets import PRESETS, load_config
+from weft.gen.presets import LARGEST_FILE, PRESETS, load_config
 from weft.rtl.config import Config
 
 SIDES = {"nano": (4, 4), "tiny": (4, 4), "small": (8, 8), "medium": (16, 8), "large": (16, 16), "huge": (64, 64)}
@@ -91,6 +91,9 @@ PARAMETERS = ", ".join(Config.__dataclass_fields__)
         (["=4"], "a setting must be PARAMETER=VALUE, not '=4'"),
         (["rows="], "a setting must be PARAMETER=VALUE, not 'rows='"),
         (["rows=4\ncols=5"], "rows must be a positive integer, not '4\\ncols=5'"),
+        (["rows=" + "1" * 5000], f"rows must be a positive integer, not '{'1' * 59}..."),
+        (["rows=0x" + "f" * 5000], "rows must be at most 128, not a value that is too long to show"),
+        (["rows=" + "[" * 5000], f"rows must be a positive integer, not '{'[' * 59}..."),
     ],
 )
 def test_wrong_setting_is_one_sentence(settings: list[str], message: str) -> None:
@@ -160,3 +163,17 @@ def test_binary_file_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"rows = 8 # \xff\n")
     said = complaint(file=file)
     assert said == f"the configuration file {file} is not UTF-8 text"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("rows = " + "1" * 5000, "{file} is not TOML: a number in it has too many digits"),
+        ("rows = " + "[" * 5000, "{file} is not TOML: it is nested too deeply"),
+        ("#" * (LARGEST_FILE + 1), f"the configuration file {{file}} has more than {LARGEST_FILE} bytes"),
+    ],
+)
+def test_what_python_cannot_read_is_told(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "npu.toml"
+    file.write_text(text)
+    assert complaint(file=file) == message.replace("{file}", str(file))

@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from weft.rtl.config import Config, power_of_two_at_least
+from weft.rtl.config import LONGEST_VALUE, Config, power_of_two_at_least, shown
 
 
 @pytest.mark.parametrize("value, expected", [(0, 1), (1, 1), (2, 2), (3, 4), (64, 64), (65, 128)])
@@ -29,6 +29,7 @@ def test_power_of_two_at_least(value, expected):
         ({"compact": True, "cols": 4, "lanes": 2}, "lanes must be 1 with compact, not 2"),
         ({"counter_bits": 5}, "counter_bits must be from 6 to 16, not 5"),
         ({"axi_burst": 257}, "axi_burst must be from 1 to 256, not 257"),
+        ({"rows": 1 << 20_000}, "rows must be at most 128, not a value that is too long to show"),
         ({"colour": 1}, "colour is not a parameter; the parameters are rows, cols"),
     ],
 )
@@ -63,3 +64,13 @@ def test_the_digest_depends_on_every_parameter():
         digests.add(base.replace(**changes).digest)
     assert len(digests) == len(dataclasses.fields(Config)) + 1
     assert base.digest32 == int(base.digest[:8], 16)
+
+
+def test_values_in_sentences_stay_short():
+    assert shown("a\nb") == r"'a\nb'"
+    assert shown([1] * 100) == f"{[1] * 100!r}"[:LONGEST_VALUE] + "..."
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (1 << 20_000, [1 << 20_000], deep):
+        assert shown(value) == "a value that is too long to show"

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from .config import Config
 from .delay import delay_line
-from .memory import Memory1R1W
+from .protected import enable, flaws, memory_of_words
 
 
 def _group_bits(config: Config) -> int:
@@ -88,6 +88,7 @@ class Accumulator(Component):
         the pulse sees all sums.
     read : drain_read_layout, in any cycle; not from the half that is being accumulated.
     read_data : L x signed(32), `read_latency` cycles after `read`.
+    flaw : a sum that was read is not as it was written (with config.protection).
     """
 
     def __init__(self, config: Config) -> None:
@@ -102,6 +103,7 @@ class Accumulator(Component):
                 "committed": Out(1),
                 "read": In(drain_read_layout(config)),
                 "read_data": Out(data.ArrayLayout(signed(32), config.lanes)),
+                "flaw": Out(1),
             }
         )
 
@@ -142,6 +144,7 @@ class Accumulator(Component):
 
         chosen = delay_line(m, "chosen", self.read, latency, reset_less=True)[-1]
         drained = []
+        memories = []
         for col in range(cols):
             fetch, keep, add = steps[col], steps[col + latency], steps[col + lead]
             drain = Signal(name=f"drain_{col}")
@@ -150,17 +153,20 @@ class Accumulator(Component):
             new = Signal(32, name=f"new_{col}")
             words = []
             for half in range(2):
-                memory = Memory1R1W(32, config.accumulators, latency=latency)
+                memory = memory_of_words(config.protection, 32, config.accumulators, latency)
+                memories.append(memory)
                 m.submodules[f"memory_{col}_{half}"] = memory
                 words.append(memory.read.data)
                 fetches = Signal(name=f"fetches_{col}_{half}")
+                # What is overwritten, or newer than memory has it, is not to be judged.
+                read = fetches & ~fetch.overwrite & (fetch.same == 0) if config.protection else fetches
                 m.d.comb += [
                     fetches.eq(valid[col] & (fetch.half == half)),
                     memory.read.address.eq(Mux(fetches, fetch.entry, self.read.entry)),
-                    memory.read.enable.eq(fetches | drain & (self.read.half == half)),
+                    memory.read.enable.eq(read | drain & (self.read.half == half)),
                     memory.write.address.eq(add.entry),
                     memory.write.data.eq(new),
-                    memory.write.enable.eq(valid[col + lead] & (add.half == half)),
+                    memory.write.enable.eq(enable(memory, valid[col + lead] & (add.half == half))),
                 ]
             # The sum of i rows before the one that is added now.
             newest = delay_line(m, f"newest_{col}", new, lead - 1, reset_less=True)
@@ -170,6 +176,8 @@ class Accumulator(Component):
             m.d.sync += old.eq(Mux(keep.overwrite, 0, word))
             m.d.comb += new.eq(Mux(add.same[0], newest[1], old) + self.sums[col])
             drained.append(Mux(chosen.half, words[1], words[0]))
+
+        m.d.comb += self.flaw.eq(flaws(m, config, memories))
 
         with m.Switch(chosen.group):
             for group in range(cols // lanes):

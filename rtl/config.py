@@ -100,7 +100,7 @@ class Config:
     checks: bool = False
     """Build the checks of instructions; without them an instruction that is not legal has undefined results."""
     protection: bool = False
-    """Build scratchpad, weight store and parameters with a parity bit per byte; a flaw that is read ends the run."""
+    """Build all on-chip memories with a parity bit per byte; a flaw that is read ends the run."""
     autopsy: bool = False
     """Build the watchdog, and the registers that show the inside of an NPU that has stopped."""
     compact: bool = False

@@ -146,7 +146,7 @@ class ControlRegisters(Component):
                     m.d.sync += last_inverted.eq(~write_data[PAGE_BITS:])
 
         if config.protection:
-            for index, (name, _) in enumerate(registers.FLAWS):
+            for index, (name, *_) in enumerate(registers.FLAWS):
                 count = Signal(16, name=f"{name.lower()}_flaws")
                 readable[f"{name}_FLAWS"] = count
                 m.d.sync += count.eq(count + self.flaws[index])

@@ -9,13 +9,14 @@ from .accumulator import Accumulator
 from .array import Array
 from .config import Config
 from .control import ControlRegisters
-from .delay import delayed
+from .delay import delay_line, delayed
 from .dma import LoadUnit, StoreUnit
 from .drain import Drain
 from .faults import Faults, inside, left_over
 from .feeder import Feeder
 from .fence import fence_ports
 from .parameters import ParameterMemory
+from .protected import FLAWS_LATENCY
 from .queue import InstructionQueue
 from .registers import Activity, Unit
 from .scratchpad import Scratchpad
@@ -221,8 +222,13 @@ class Core(Component):
                 faults.refused_store.eq(self.refused_write),
             ]
         if config.protection:
-            flaws = Cat(scratchpad.flaw, weights.flaw, parameters.flaw)
-            m.d.comb += [control.flaws.eq(flaws), faults.flaws.eq(flaws)]
+            flaws = Cat(scratchpad.flaw, weights.flaw, parameters.flaw, accumulator.flaw, drain.flaw)
+            # What was read before a reset is judged after it.
+            resets = delay_line(m, "reset", control.reset, FLAWS_LATENCY)
+            m.d.comb += [
+                control.flaws.eq(flaws),
+                faults.flaws.eq(Mux(Cat(resets).any(), 0, flaws)),
+            ]
         if config.autopsy:
             m.d.comb += control.progress.eq(
                 sequencer.dispatched

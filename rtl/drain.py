@@ -1,6 +1,6 @@
 """Executes DRAIN: finished sums leave the accumulator, are pooled and requantized, and become activations."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -10,6 +10,7 @@ from .config import Config
 from .delay import delay_line, delayed
 from .drain_loops import SUM_CONTROL, DrainLoops
 from .parameters import RECORD, parameter_read_layout
+from .protected import flaws
 from .registers import Activity
 from .requantize import SETTINGS, Requantize, requantize_latency
 from .scratchpad import Scratchpad, drain_write_layout
@@ -33,6 +34,11 @@ def table_stream(config: Config) -> stream.Signature:
     return stream.Signature(bus.local_write_layout(config, isa.LOCAL_BITS))
 
 
+def _in_use(config: Config, control: data.View) -> Value:
+    """Whether tables are looked up; where that is judged, only for what is drained now."""
+    return control.look_up & control.valid if config.protection else control.look_up
+
+
 class Lane(Component):
     """One channel at a time: the window's sums are combined, and the result is requantized.
 
@@ -46,6 +52,7 @@ class Lane(Component):
     parameters, settings : of a window, entrance + COMBINE cycles after its last sum.
     look_up_result : the window's result is looked up; `exit` cycles before `result`.
     table_write, table_address, table_data : a word for the tables; only with config.tables, as look_up_result.
+    flaw : of the tables, see there.
     result : signed(8), `latency` cycles after the window's last sum.
     """
 
@@ -60,6 +67,7 @@ class Lane(Component):
             "table_write": In(1),
             "table_address": In(isa.LOCAL_BITS),
             "table_data": In(config.memory_width),
+            "flaw": Out(1),
         }
         super().__init__(
             {
@@ -86,11 +94,12 @@ class Lane(Component):
                 tables.write_data.eq(self.table_data),
                 tables.sum.eq(self.sum),
                 tables.operand.eq(self.control.operand),
-                tables.look_up_sum.eq(self.control.look_up),
+                tables.look_up_sum.eq(_in_use(self.config, self.control)),
                 entering.eq(tables.value),
                 tables.result.eq(requantize.result),
                 tables.look_up_result.eq(self.look_up_result),
                 leaving.eq(tables.out),
+                self.flaw.eq(tables.flaw),
             ]
         else:
             m.d.comb += [entering.eq(self.sum), leaving.eq(requantize.result)]
@@ -148,6 +157,7 @@ class Drain(Component):
     write : drain_write_layout. tables : stream of local writes to the table space, only with config.tables.
     done : pulse per completed instruction, in order.
     illegal : the instruction that was taken last is found to be illegal (with config.checks).
+    flaw : a word of the tables is not as it was written (with config.protection).
     activity, tag : WAIT_ARRAY while an instruction waits for its half, BUSY until its last byte is written.
     """
 
@@ -168,6 +178,7 @@ class Drain(Component):
                 **({"tables": In(table_stream(config))} if config.tables else {}),
                 "done": Out(1),
                 "illegal": Out(1),
+                "flaw": Out(1),
                 "activity": Out(Activity),
                 "tag": Out(16),
             }
@@ -185,7 +196,8 @@ class Drain(Component):
             loops.proceed.eq(self.half_full),
             self.illegal.eq(loops.illegal),
             self.half_release.eq(loops.release),
-            self.accumulator_read.enable.eq(loops.issue),
+            # Places outside of the image may have sums that nobody has ever written.
+            self.accumulator_read.enable.eq(loops.issue & loops.control.inside if config.protection else loops.issue),
             self.accumulator_read.half.eq(half),
             self.accumulator_read.entry.eq(loops.position.entry),
             self.accumulator_read.group.eq(loops.position.group),
@@ -217,13 +229,13 @@ class Drain(Component):
             ]
             if config.tables:
                 m.d.comb += [
-                    lane.look_up_result.eq(requantized.look_up),
+                    lane.look_up_result.eq(_in_use(config, requantized)),
                     lane.table_write.eq(self.tables.valid),
                     lane.table_address.eq(self.tables.payload.address),
                     lane.table_data.eq(self.tables.payload.data),
                 ]
         if config.tables:
-            m.d.comb += self.tables.ready.eq(1)
+            m.d.comb += [self.tables.ready.eq(1), self.flaw.eq(flaws(m, config, lanes))]
         window_end = delayed(m, "write_delay", requantized, self.latency - before_exit)
         m.d.comb += [
             self.write.enable.eq(window_end.valid),

@@ -82,8 +82,7 @@ class Faults(Component):
                 (self.left_over, ErrorCause.LEFT_OVER, SEQUENCER, self.sequencer.address),
             ]
         if config.protection:
-            owners = (Unit.LOAD, Unit.ARRAY, Unit.DRAIN)
-            causes += [(flaw, ErrorCause.CONTENTS, unit, 0) for flaw, unit in zip(self.flaws, owners, strict=True)]
+            causes += [(self.flaws[index], ErrorCause.CONTENTS, unit, 0) for index, (*_, unit) in enumerate(FLAWS)]
         if config.checks or config.autopsy:
             for unit in Unit:
                 with m.If(self.clear):

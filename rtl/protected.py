@@ -1,8 +1,10 @@
 """Memories with a parity bit per byte, which tells of bits that changed by themselves."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Component, In, Out
 from amaranth.utils import ceil_log2
 
 from .config import Config
@@ -11,7 +13,7 @@ from .memory import Memory1R1W
 BYTE = 8
 
 
-class ProtectedMemory(wiring.Component):
+class ProtectedMemory(Component):
     """A Memory1R1W of bytes, with an even parity bit beside each: nine bits, as block RAMs have them.
 
     A flipped bit is found when it is read, and not corrected. A word that was never written is all zeros, and in order.
@@ -54,6 +56,10 @@ class ProtectedMemory(wiring.Component):
         return m
 
 
+FLAWS_LATENCY = ProtectedMemory.FLAW_LATENCY + 1
+"""Cycles from a read to what `flaws` tells of it."""
+
+
 def _with_parity(byte: Value) -> Value:
     return Cat(byte, byte.xor())
 
@@ -65,8 +71,19 @@ def memory_of_bytes(config: Config, width: int, depth: int) -> Memory1R1W | Prot
     return Memory1R1W(width, depth, BYTE, config.memory_latency)
 
 
-def flaws(m: Module, config: Config, memories: list[Memory1R1W | ProtectedMemory]) -> Value:
-    """Whether one of some memories that were made so has found a flaw; a cycle late, since there may be many."""
+def memory_of_words(protection: bool, width: int, depth: int, latency: int = 1) -> Memory1R1W | ProtectedMemory:
+    """A memory whose words are written as a whole, with or without protection."""
+    return ProtectedMemory(width, depth) if protection else Memory1R1W(width, depth, latency=latency)
+
+
+def enable(memory: Memory1R1W | ProtectedMemory, condition: Value) -> Value:
+    """`write.enable` of a memory_of_words."""
+    return condition.replicate(len(memory.write.enable))
+
+
+def flaws(m: Module, config: Config, memories: Sequence[Component]) -> Value:
+    """Whether one of some memories that were made so, or of units with a `flaw`, has found a flaw; a cycle late, since
+    there may be many."""
     flaw = Signal(name="any_flaw")
     if config.protection:
         m.d.sync += flaw.eq(Cat(memory.flaw for memory in memories).any())

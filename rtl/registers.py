@@ -83,7 +83,8 @@ class ErrorCause(IntEnum):
     ERROR_ADDRESS then holds: for an error of memory or a fence, the address of the transfer; for an illegal instruction
     the sequencer found, for what it could not read and for LEFT_OVER, the instruction's address; where a unit is at
     fault otherwise, the number of the instruction among those of the unit, from 0 (with `Config.checks`). For CONTENTS
-    the unit is the one that has the memory: LOAD the scratchpad, ARRAY the weight store, DRAIN the parameters."""
+    the unit is the one that has the memory: LOAD the scratchpad, ARRAY weight store and accumulator, DRAIN parameters
+    and tables."""
 
     NONE = 0
     ILLEGAL_INSTRUCTION = 1
@@ -123,8 +124,14 @@ BASES = 4
 
 COUNTERS_OFFSET = 0x100
 
-FLAWS = (("SCRATCHPAD", "the scratchpad"), ("WEIGHT", "the weight store"), ("PARAMETER", "the parameter memory"))
-"""Memories with protection; a reset does not clear their counters."""
+FLAWS = (
+    ("SCRATCHPAD", "the scratchpad", Unit.LOAD),
+    ("WEIGHT", "the weight store", Unit.ARRAY),
+    ("PARAMETER", "the parameter memory", Unit.DRAIN),
+    ("ACCUMULATOR", "the accumulator", Unit.ARRAY),
+    ("TABLE", "the tables", Unit.DRAIN),
+)
+"""Memories with protection, and the units that errors name for them; a reset does not clear their counters."""
 
 AUTOPSY_OFFSET = 0x200
 """With `Config.autopsy`, what is inside an NPU that has stopped."""
@@ -166,7 +173,7 @@ REGISTERS = (
     Register("FEATURES", 0x54, "ro", "What is built: values of Feature."),
     *(
         Register(f"{name}_FLAWS", 0x58 + 4 * index, "ro", f"Cycles in which {text} gave a byte that is not as written.")
-        for index, (name, text) in enumerate(FLAWS)
+        for index, (name, text, _) in enumerate(FLAWS)
     ),
     *(
         Register(

@@ -7,7 +7,7 @@ from amaranth.utils import exact_log2
 from . import isa
 from .config import Config
 from .delay import delay_line, delayed
-from .memory import Memory1R1W
+from .protected import enable, memory_of_words
 
 
 class Table(Component):
@@ -16,11 +16,13 @@ class Table(Component):
     Members
     -------
     write : whole words, `write_address` counts them.
-    index, element : the element is there `latency` cycles after the index.
+    index, look_up, element : the element is there `latency` cycles after the index, if it is looked up.
+    flaw : a word that was looked up is not as it was written (with `protection`, see ProtectedMemory).
     """
 
-    def __init__(self, width: int, bits: int, elements: int, latency: int = 1) -> None:
+    def __init__(self, width: int, bits: int, elements: int, latency: int = 1, protection: bool = False) -> None:
         self.latency = latency
+        self.protection = protection
         self.width = width
         self.bits = bits
         self.words = bits * elements // width
@@ -30,20 +32,24 @@ class Table(Component):
                 "write_address": In(max(1, exact_log2(self.words))),
                 "write_data": In(width),
                 "index": In(exact_log2(elements)),
+                "look_up": In(1),
                 "element": Out(signed(bits)),
+                "flaw": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = memory = Memory1R1W(self.width, self.words, latency=self.latency)
+        m.submodules.memory = memory = memory_of_words(self.protection, self.width, self.words, self.latency)
+        if self.protection:
+            m.d.comb += self.flaw.eq(memory.flaw)
         low = exact_log2(self.width // self.bits)
         within = delayed(m, "within", self.index[:low], self.latency)
         m.d.comb += [
-            memory.write.enable.eq(self.write),
+            memory.write.enable.eq(enable(memory, self.write)),
             memory.write.address.eq(self.write_address),
             memory.write.data.eq(self.write_data),
-            memory.read.enable.eq(1),
+            memory.read.enable.eq(self.look_up if self.protection else 1),
             memory.read.address.eq(self.index[low:]),
             self.element.eq(memory.read.data.word_select(within, self.bits).as_signed()),
         ]
@@ -58,6 +64,7 @@ class Tables(Component):
     write : a write to the table space, of a whole memory word.
     sum, operand, look_up_sum : `value` is `sum`, or its element in sum table `operand`, `latency` cycles later.
     result, look_up_result : `out` is `result`, or its element in the result table, `latency` cycles later.
+    flaw : a word that was looked up is not as it was written (with config.protection).
     latency : config.memory_latency.
     """
 
@@ -76,14 +83,20 @@ class Tables(Component):
                 "result": In(signed(8)),
                 "look_up_result": In(1),
                 "out": Out(signed(8)),
+                "flaw": Out(1),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        width = self.config.memory_width
-        m.submodules.sums = sums = Table(width, 32, isa.SUM_TABLES * 256, self.latency)
-        m.submodules.results = results = Table(width, 8, 256, self.latency)
+        width, protection = self.config.memory_width, self.config.protection
+        m.submodules.sums = sums = Table(width, 32, isa.SUM_TABLES * 256, self.latency, protection)
+        m.submodules.results = results = Table(width, 8, 256, self.latency, protection)
+        m.d.comb += [
+            sums.look_up.eq(self.look_up_sum),
+            results.look_up.eq(self.look_up_result),
+            self.flaw.eq(sums.flaw | results.flaw),
+        ]
         word = self.write_address[exact_log2(width // 8) :]
         for table, chosen in (
             (sums, self.write_address < isa.RESULT_TABLE_OFFSET),

@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from weft.rtl.registers import IDENTITY, INTERFACE_VERSION, Feature
+from weft.rtl.registers import IDENTITY, INTERFACE_VERSION, ErrorCause, Feature
 
 from .errors import UserError
 from .graph import Operator, Tensor
 from .host import operators as host_operators
 from .network import Network
 from .program import Port, Program
+from .scrub import scrub_program
 from .staging import batches, run_code
 from .transport import DeviceError, Job, RunReport, Transport, total_report
 
@@ -63,6 +64,8 @@ class Device:
         self.watchdog = watchdog
         self.program: Program | None = None
         """The program that is loaded."""
+        self.scrub = False
+        """Memories on the chip may hold bits that have changed: all are written before the next program is loaded."""
         identity, version = transport.read_register("IDENTITY"), transport.read_register("VERSION")
         if identity != IDENTITY:
             raise DeviceError(f"the device's IDENTITY register must read {IDENTITY:#x}, not {identity:#x}")
@@ -87,6 +90,10 @@ class Device:
         self._protect(layout)
         # A setup program copies parts of the image, at a byte in several cycles at worst.
         limit = 1_000_000 + 100 * len(program.image)
+        if self.scrub:
+            self.transport.write(0, np.frombuffer(scrub_program(program.config), np.uint8))
+            self._execute(Job(0, (0, 0, 0, 0), cycle_limit=100_000_000))
+            self.scrub = False
         if layout.image is not program.image:
             for batch in batches(program, layout.output):
                 self.transport.write(0, np.frombuffer(batch, np.uint8))
@@ -183,6 +190,7 @@ class Device:
             return self.transport.run(job)
         except DeviceError:
             self.program = None
+            self.scrub |= self.transport.read_register("ERROR") & 0xFF == ErrorCause.CONTENTS
             self.transport.reset()
             raise
 

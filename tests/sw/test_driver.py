@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from weft.rtl.config import Config
-from weft.rtl.registers import IDENTITY, INTERFACE_VERSION, Feature
+from weft.rtl.registers import IDENTITY, INTERFACE_VERSION, ErrorCause, Feature
 from weft.sw.driver import PAGE, Device, in_order
 from weft.sw.errors import UserError
 from weft.sw.graph import Clamp, Dequantize, Quantize, Reshape, Tensor, Transpose
@@ -23,7 +23,7 @@ class Toy:
         self.memory = np.full(memory_bytes, 0xAA, np.uint8)
         self.program = program
         self.registers = {"IDENTITY": IDENTITY, "VERSION": INTERFACE_VERSION, "DIGEST": CONFIG.digest32}
-        self.registers |= {"FEATURES": 0, **registers}
+        self.registers |= {"FEATURES": 0, "ERROR": 0, **registers}
         self.jobs: list[Job] = []
         self.written: list[int] = []
         self.resets = 0
@@ -193,6 +193,21 @@ def test_after_a_failure_the_device_is_reset_and_loaded_again(fail_at):
     assert toy.resets == 1
     assert (device.run(PROGRAM, samples(6)).outputs["y"] == samples(6) + 1).all()
     assert toy.written.count(0) == 2
+
+
+def test_after_a_flipped_bit_all_memories_are_written_before_the_program():
+    toy = Toy(PROGRAM)
+    toy.fail_at = 2
+    device = Device(toy)
+    toy.registers["ERROR"] = ErrorCause.CONTENTS
+    with pytest.raises(DeviceError):
+        device.run(PROGRAM, samples(6))
+    toy.registers["ERROR"] = 0
+    for _ in range(2):
+        assert (device.run(PROGRAM, samples(6)).outputs["y"] == samples(6) + 1).all()
+    assert toy.written.count(0) == 3
+    scrub, setup = toy.jobs[2:4]
+    assert (scrub.program, scrub.bases, setup.program) == (0, (0, 0, 0, 0), PROGRAM.setup)
 
 
 NHWC, Q, Y = (

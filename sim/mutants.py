@@ -157,7 +157,10 @@ MUTANTS = (
             "index < window_end.channels", "index <= window_end.channels",
         ),
         ("drain stays in its half", "half.eq(~half)", "~half", "half"),
-        ("result table always", "lane.look_up_result.eq(requantized.look_up)", "requantized.look_up", "1"),
+        (
+            "result table always", "lane.look_up_result.eq(_in_use(config, requantized))",
+            "_in_use(config, requantized)", "1",
+        ),
         (
             "done before the last byte is written", 'delayed(m, "done_delay", loops.finish, self.done_latency)',
             'delayed(m, "done_delay", loops.finish, self.done_latency)', "loops.finish",

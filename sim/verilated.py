@@ -141,6 +141,8 @@ class VerilatedNpu:
         self.config = config
         self.memory = np.zeros(min(memory_bytes, 1 << config.address_width), np.uint8)
         """All memory; what is changed here is changed for the NPU, too."""
+        self.interrupted = False
+        """Whether the last run ended with the interrupt."""
         self._library = _open(library or npu_library(config))
         settings = _Settings(
             model.read_latency,
@@ -234,6 +236,7 @@ class VerilatedNpu:
             _pointer(cycles),
             ctypes.byref(finished),
         )
+        self.interrupted = outcome in (FINISHED, DEVICE_ERROR)
         if outcome == NO_ANSWER:
             raise DeviceError("the register port did not answer while a job was started or checked")
         if outcome == FAULT:

@@ -60,12 +60,22 @@ class Listing:
         own = (found for found in self.instructions() if found[1].opcode is OPCODES[unit])
         return next((found for index, found in enumerate(own) if index == number), None)
 
+    def behind(self, unit: Unit, number: int) -> list[str]:
+        """Opcodes, addresses and tags of the instructions of a unit from that number on, as far as they were
+        dispatched."""
+        own = [found for found in self.instructions() if found[1].opcode is OPCODES[unit]]
+        return [_name(found) for found in own[number:]]
+
     def name(self, unit: Unit, number: int) -> str:
         """Opcode, address and tag of that instruction, as far as it can be found."""
         found = self.find(unit, number)
         if found is None:
             return f"instruction {number} of the {unit.name.lower()} unit"
-        return f"the {found[1].opcode.name} at address {found[0]:#x} with tag {found[1].tag}"
+        return _name(found)
+
+
+def _name(found: tuple[int, Instruction]) -> str:
+    return f"the {found[1].opcode.name} at address {found[0]:#x} with tag {found[1].tag}"
 
 
 def _plural(count: int, what: str) -> str:
@@ -83,7 +93,8 @@ def _of_unit(unit: Unit, read: Callable[[str], int], listing: Listing) -> str:
         givers = " and ".join(giver.name.lower() for giver in Unit if missing >> giver & 1)
         parts.append(f"{listing.name(unit, begun)} lacks a token of {givers}")
     if queued:
-        parts.append(f"{_plural(queued, 'word')} of instructions queued")
+        words = _plural(queued, "word")
+        parts.append(f"queued are {words}, of {', '.join(listing.behind(unit, begun)) or 'instructions not found'}")
     counts = {giver: tokens >> 8 * giver & 0xFF for giver in Unit}
     held = [f"{count} of {giver.name.lower()}" for giver, count in counts.items() if count]
     if held:

@@ -77,7 +77,8 @@ def main() -> None:
         sentence = _sentence(error)
         if sentence is None:
             raise
-        print(f"weft: {printable(sentence)}", file=sys.stderr)
+        lines = sentence.split("\n") if getattr(error, "more_lines", False) else [sentence]
+        print("weft:", "\n".join(printable(line) for line in lines), file=sys.stderr)
         sys.exit(USER_ERROR)
 
 

@@ -7,6 +7,9 @@ LONGEST_SENTENCE = 1000
 class UserError(ValueError):
     """One sentence: what is wrong, where, and what was expected. The command line prints it and exits with 2."""
 
+    more_lines = False
+    """Whether lines of our own words come behind the sentence, which are then printed as lines."""
+
 
 def printable(sentence: str) -> str:
     """The sentence as a terminal may be given it: one line, whatever characters the names in it have, and no longer

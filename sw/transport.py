@@ -16,6 +16,8 @@ from .errors import UserError
 class DeviceError(UserError):
     """The device stopped with an error, did not finish, or is not the one that the program is for."""
 
+    more_lines = True
+
 
 class Job(NamedTuple):
     """`runs` runs of the program at address `program`; base b holds `bases[b] + run * steps[b]`."""

@@ -33,7 +33,7 @@ from tests.link_campaign import link_faults
 
 CAMPAIGNS: dict[str, Campaign] = {
     "stalls 1": partial(stalls.campaign, "verilator", 1),
-    "stalls 2": partial(stalls.campaign, "icarus", 16),
+    "stalls 2": partial(stalls.campaign, "icarus", 1),
     **{f"crosses {name}": partial(crosses.campaign, [name]) for name in CONFIGURATIONS},
     "coverage": covering.campaign,
     "mutants 1": partial(killing.campaign, 0, 2),

@@ -114,6 +114,8 @@ class Bench:
 
     def _misreport(self, fault: Fault) -> str:
         """What is wrong with the registers after an error; they outlive the reset."""
+        if not self.npu.interrupted:
+            return "no interrupt is raised"
         error, address = self.npu.read_register("ERROR"), self.npu.read_register("ERROR_ADDRESS")
         cause, unit = error & 0xFF, error >> 8
         wanted = CAUSES.get((fault.channel, fault.response), ErrorCause.NO_PROGRESS)

@@ -94,6 +94,7 @@ class Bench:
         except DeviceError as error:
             if npu.read_register("STATUS") >> Status.ERROR & 1:
                 cause = npu.read_register("ERROR") & 0xFF
+                problem = "" if npu.interrupted else "no interrupt is raised"
             else:
                 problem = f"it hangs: {error}"
         if npu.strays[0]:

@@ -59,6 +59,16 @@ def test_instructions_are_found_by_their_number(unit, number, name):
     assert Listing(Stopped()).name(unit, number) == name
 
 
+def test_what_is_queued_is_what_was_dispatched_and_not_begun():
+    listing = Listing(Stopped())
+    assert listing.behind(Unit.LOAD, 0) == [
+        "the LOAD at address 0x40 with tag 7",
+        "the LOAD at address 0xc0 with tag 9",
+    ]
+    assert listing.behind(Unit.LOAD, 1) == ["the LOAD at address 0xc0 with tag 9"]
+    assert listing.behind(Unit.LOAD, 2) == []
+
+
 @pytest.mark.parametrize("dispatched, found", [(0, 1), (2, 3), (4, 5), (9, 5)])
 def test_a_listing_ends_where_dispatch_or_memory_does(dispatched, found):
     assert len(list(Listing(Stopped(INSTRUCTIONS=dispatched)).instructions())) == found
@@ -81,7 +91,7 @@ def test_a_line_per_unit_and_two_more():
         "the load unit waits for memory; it is at the LOAD at address 0x40 with tag 7, 2 instructions not complete",
         "the array unit waits for a token of the load unit; the CONV at address 0x80 with tag 8 lacks a token of load",
         "the drain unit is idle; tokens not taken: 1 of array, 3 of store",
-        "the store unit is idle; 24 words of instructions queued",
+        "the store unit is idle; queued are 24 words, of the STORE at address 0x100 with tag 10",
         "of the accumulator's halves 2 are free and 0 wait for the drain or are drained",
         "the sequencer fetches, 3 instructions on the way; next is address 0x140",
     ]

@@ -8,6 +8,7 @@ import pytest
 from weft.gen import presets
 from weft.sw import cli
 from weft.sw.errors import UserError
+from weft.sw.transport import DeviceError
 
 from tests.sw.command_line import refusal, weft
 
@@ -77,6 +78,15 @@ def test_errors_of_the_user_and_the_system(
 ) -> None:
     assert run_with(monkeypatch, error) == cli.USER_ERROR
     assert capsys.readouterr().err == f"weft: {sentence}\n"
+
+
+def test_what_a_stopped_device_says_keeps_its_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_with(monkeypatch, DeviceError("it stopped:\n  the load unit is idle")) == cli.USER_ERROR
+    assert capsys.readouterr().err == "weft: it stopped:\n  the load unit is idle\n"
+    assert run_with(monkeypatch, UserError("the tensor a\nb")) == cli.USER_ERROR
+    assert capsys.readouterr().err == "weft: the tensor a\\nb\n"
 
 
 @pytest.mark.parametrize("error", [ValueError("shapes do not match"), PermissionError(13, "denied")], ids=repr)

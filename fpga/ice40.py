@@ -10,19 +10,22 @@ from weft.rtl.memory import Memory1RW
 SPRAM_WIDTH, SPRAM_DEPTH = 16, 1 << 14
 NIBBLE = 4
 """Bits that one bit of MASKWREN stands for."""
+STEP_BITS = 14
+"""No product of two int8 is farther from 0 than 2^14."""
 
 DUAL_8X8 = {
-    # Operands in registers, products as they are.
     **{f"p_{name}": Const(1, 1) for name in ("MODE_8x8", "A_REG", "B_REG", "A_SIGNED", "B_SIGNED")},
     **{f"p_{name}": Const(0, 1) for name in ("C_REG", "D_REG", "NEG_TRIGGER")},
     **{f"p_{name}_8x8_MULT_REG": Const(0, 1) for name in ("TOP", "BOT")},
     **{f"p_PIPELINE_16x16_MULT_REG{number}": Const(0, 1) for number in (1, 2)},
-    **{f"p_{name}OUTPUT_SELECT": Const(2, 2) for name in ("TOP", "BOT")},
+    **{f"p_{name}OUTPUT_SELECT": Const(1, 2) for name in ("TOP", "BOT")},
+    **{f"p_{name}ADDSUB_LOWERINPUT": Const(1, 2) for name in ("TOP", "BOT")},
+    **{f"p_{name}ADDSUB_UPPERINPUT": Const(1, 1) for name in ("TOP", "BOT")},
+    **{f"p_{name}ADDSUB_CARRYSELECT": Const(0, 2) for name in ("TOP", "BOT")},
 }
-"""Both 8x8 multipliers, signed; the adders behind them are left out."""
+"""Both 8x8 multipliers, signed, and behind each an adder: the product and C or D, into the output's register."""
 
 UNUSED = {
-    **{f"i_{name}": Const(0, 16) for name in ("C", "D")},
     **{f"i_{name}": Const(0, 1) for name in ("BHOLD", "CHOLD", "DHOLD", "IRSTTOP", "IRSTBOT", "ORSTTOP", "ORSTBOT")},
     **{f"i_{name}": Const(0, 1) for name in ("OLOADTOP", "OLOADBOT", "ADDSUBTOP", "ADDSUBBOT", "OHOLDTOP", "OHOLDBOT")},
     **{f"i_{name}": Const(0, 1) for name in ("CI", "ACCUMCI", "SIGNEXTIN")},
@@ -32,36 +35,62 @@ UNUSED = {
 class Ice40:
     """A technology for gen.verilog.to_verilog: one object per design.
 
-    Multipliers are handed out in halves: two elements that have the same activation and take their weights in the same
-    cycle share an SB_MAC16, as neighbours in a row do in a compact array. Registers of both operands are inside.
+    Elements are handed out in halves: two that have the same activation and take their weights in the same cycle share
+    an SB_MAC16, as neighbours in a row do in a compact array. All registers of an element are inside, but for those of
+    its sum's bits beyond 16.
     """
 
     def __init__(self) -> None:
-        self._open: tuple[Value, Value, Signal, Signal] | None = None
+        self._open: tuple[Value, Value, Signal, Signal, Signal] | None = None
 
-    def multiply(
-        self, m: Module, name: str, activation: Value, weight: Value, first: Value, latency: int
+    def multiply_add(
+        self,
+        m: Module,
+        name: str,
+        activation: Value,
+        weight: Value,
+        first: Value,
+        psum: Value,
+        psum_width: int,
+        latency: int,
     ) -> tuple[Value, Value]:
-        """rtl/pe.py: the registered activation, and its product with the registered weight.
+        """rtl/pe.py: the registered activation, and the registered sum of `psum` and its product with the weight.
+
+        The cell adds 16 bits. A product moves the sum by at most one step of 2^14, so that bit 15 of the sum and the
+        bits of `psum` from 14 on say whether the bits beyond are those of `psum`, one more or one less.
 
         Raises
         ------
         ValueError
-            For another latency than 1: the cell's output is left unregistered.
+            For another latency than 1: the cell's product is left unregistered.
         """
         if latency != 1:
             raise ValueError(f"multiply_latency must be 1 on iCE40, not {latency}")
         east = Signal(signed(8), name=f"activation_{name}", reset_less=True)
         m.d.sync += east.eq(activation)
+        weights, addends, sums = self._half(m, name, activation, first)
+        m.d.comb += [weights.eq(weight), addends.eq(psum)]
+        before = Signal(signed(psum_width - STEP_BITS), name=f"before_{name}", reset_less=True)
+        m.d.sync += before.eq(psum >> STEP_BITS)
+        upper = []
+        more, less = before[:2].all() & ~sums[-1], ~before[:2].any() & sums[-1]
+        for bit in before[2:]:
+            upper.append(bit ^ (more | less))
+            more, less = more & bit, less & ~bit
+        south = Signal(signed(psum_width), name=f"psum_{name}")
+        m.d.comb += south.eq(Cat(sums, *upper))
+        return east, south
+
+    def _half(self, m: Module, name: str, activation: Value, first: Value) -> tuple[Value, Value, Value]:
+        """Weight, what is added, and sum of a multiplier that is free."""
         if self._open is not None:
-            with_activation, with_first, weights, products = self._open
+            with_activation, with_first, weights, addends, sums = self._open
             if with_activation is activation and with_first is first:
                 self._open = None
-                m.d.comb += weights[8:].eq(weight)
-                return east, products[16:].as_signed()
-        weights = Signal(16, name=f"weights_{name}")
-        products = Signal(32, name=f"products_{name}")
-        m.d.comb += weights[:8].eq(weight)
+                return weights[8:], addends[16:], sums[16:]
+        weights, addends, sums = (
+            Signal(width, name=f"{what}_{name}") for what, width in (("weights", 16), ("addends", 32), ("sums", 32))
+        )
         m.submodules[f"mac_{name}"] = Instance(
             "SB_MAC16",
             i_CLK=ClockSignal(),
@@ -69,12 +98,14 @@ class Ice40:
             i_A=weights,
             i_AHOLD=~first,
             i_B=Cat(activation, activation),
-            o_O=products,
+            i_C=addends[16:],
+            i_D=addends[:16],
+            o_O=sums,
             **DUAL_8X8,
             **UNUSED,
         )
-        self._open = activation, first, weights, products
-        return east, products[:16].as_signed()
+        self._open = activation, first, weights, addends, sums
+        return weights[:8], addends[:16], sums[:16]
 
     def memory_1rw(self, memory: Memory1RW) -> Module:
         """rtl/memory.py: SB_SPRAM256KA, as many as it takes; bytes or whole words are written."""

@@ -66,6 +66,26 @@ class CompactRequantize(Component):
             new_pad.eq(1 - e),
             self.i.ready.eq(~running & ~adding),
         ]
+        # What a step would do, whether it is one or not: conditions would lengthen the longest path.
+        digit = Signal(BITS)
+        m.d.comb += digit.eq((multiplier >> ~pad)[:BITS])
+        lost = []
+        value = total
+        for index in range(BITS):
+            added = Signal(signed(total.shape().width + 1), name=f"added_{index}")
+            m.d.comb += added.eq(Mux(digit[index], value + x, value))
+            lost.append(added[0])
+            value = added[1:].as_signed()
+        # Bit number BITS * step + index - pad of the product counts from 31 on if rounding is DOUBLE.
+        counts = Signal(BITS)
+        with m.If(~double | (step > 8)):
+            m.d.comb += counts.eq(-1)
+        with m.Elif(step == 8):
+            m.d.comb += counts.eq(Cat(index + 1 >= pad for index in range(BITS)))
+        with m.Elif(step == 7):
+            m.d.comb += counts[BITS - 1].eq(pad == 0)
+        relevant = Cat(lost) & counts
+
         last = Signal()
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [
@@ -83,24 +103,6 @@ class CompactRequantize(Component):
         with m.Elif(left != 0):
             m.d.sync += [x.eq(x << 1), left.eq(left - 1)]
         with m.Elif(running):
-            digit = Signal(BITS)
-            m.d.comb += digit.eq((multiplier >> ~pad)[:BITS])
-            lost = []
-            value = total
-            for index in range(BITS):
-                added = Signal(signed(total.shape().width + 1), name=f"added_{index}")
-                m.d.comb += added.eq(Mux(digit[index], value + x, value))
-                lost.append(added[0])
-                value = added[1:].as_signed()
-            # Bit number BITS * step + index - pad of the product counts from 31 on if rounding is DOUBLE.
-            counts = Signal(BITS)
-            with m.If(~double | (step > 8)):
-                m.d.comb += counts.eq(-1)
-            with m.Elif(step == 8):
-                m.d.comb += counts.eq(Cat(index + 1 >= pad for index in range(BITS)))
-            with m.Elif(step == 7):
-                m.d.comb += counts[BITS - 1].eq(pad == 0)
-            relevant = Cat(lost) & counts
             with m.If(step < steps):
                 m.d.sync += [
                     total.eq(value),

@@ -77,12 +77,17 @@ def processing_element(
     `first` comes with the first activation of a pass and takes over the weight that is present with it. `psum` must
     arrive `multiply_latency` cycles after its activation.
 
+    A platform with a method `multiply_add(m, name, activation, weight, first, psum, psum_width, latency)` builds all of
+    it from its device's own primitive; it returns what this function returns.
+
     Returns
     -------
     tuple of Value
         The activation for the eastern neighbour, `ACTIVATION_LATENCY` later, and the partial sum for the southern
         neighbour, signed(psum_width), `latency(multiply_latency)` after its activation.
     """
+    if hasattr(platform, "multiply_add"):
+        return platform.multiply_add(m, name, activation, weight, first, psum, psum_width, multiply_latency)
     east, product = multiply(m, platform, name, activation, weight, first, multiply_latency)
     south = Signal(signed(psum_width), name=f"psum_{name}", reset_less=True)
     m.d.sync += south.eq(psum + product)

@@ -1,6 +1,7 @@
 """Reads and writes over the serial link: one request at a time, sent again until a good answer comes."""
 
 import secrets
+import time
 from typing import Protocol
 
 from weft.rtl.link_protocol import MAX_WORDS, WORD_BYTES, Status
@@ -35,8 +36,8 @@ class SerialLink:
     name : str
         What errors call the line.
     seconds : float
-        How long an answer may take; each further try waits twice as long as the one before, LONGEST at most. It
-        doubles for good when an answer turns out to have come late.
+        How long an answer may take at least; each further try waits twice as long as the one before, LONGEST at most.
+        It doubles for good when an answer turns out to have come late.
     tries : int
         How often the shortest request is sent before it is given up.
     silences : int
@@ -53,6 +54,8 @@ class SerialLink:
     """Tries of a request after which half of it is tried: on a bad line short ones get through."""
     SHORTEST = 8
     """Words that are not halved."""
+    PATIENCE = 4
+    """How many times as long as the last answer an answer may take, per byte: a board in simulation can be slow."""
 
     def __init__(
         self, line: Line, name: str = "the board", seconds: float = 0.25, tries: int = 20, silences: int = 5
@@ -66,6 +69,7 @@ class SerialLink:
         """Requests that had to be sent again."""
         self._sequence = secrets.randbelow(256)
         self._silent = 0
+        self._pace = 0.0  # seconds per byte of the last exchange
         self._block = MAX_WORDS
         self._reader = AnswerReader()
         self._timeout: float | None = None
@@ -98,16 +102,19 @@ class SerialLink:
     def _exchange(self, frame: bytes, sequence: int, words: int) -> Answer | None:
         """The answer to a request; None if shorter ones should be tried."""
         line = stuffed(frame)
-        seconds = self.seconds
+        size = len(line) + words * WORD_BYTES
+        seconds = max(self.seconds, min(self.PATIENCE * self._pace * size, self.LONGEST))
         tries = self.LONG_TRIES if words > self.SHORTEST else self.tries
         for number in range(tries):
             self.resent += number > 0
+            sent = time.monotonic()
             answer = self._once(line, sequence, seconds)
             if answer is None:
                 seconds = min(2 * seconds, self.LONGEST)
             elif answer.status == Status.REFUSED:
                 raise LinkError(f"{self.name} refused a request: it has another version of the link")
             elif answer.status == Status.DONE:
+                self._pace = (time.monotonic() - sent) / size
                 return answer
             if self._silent >= self.silences:
                 raise LinkError(f"{self.name} does not answer: {self._silent} requests in a row went unheard")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from weft.rtl.accumulator import commit_latency, control_lead
-from weft.rtl.compact_accumulator import CompactAccumulator
+from weft.rtl.compact_accumulator import SHORT_PASS, CompactAccumulator
 from weft.rtl.config import Config
 
 from tests.rtl.common import pack, simulate, wrap32
@@ -10,10 +10,14 @@ from tests.rtl.common import pack, simulate, wrap32
 ENTRIES = 5
 
 
-@pytest.mark.parametrize("cols, spread", [(1, 1), (4, 2), (5, ENTRIES)])
-def test_sums_and_reads_share_the_memory(cols, spread):
+@pytest.mark.parametrize(
+    "cols, spread, weight_rows", [(1, 1, 4), (4, 2, 4), (5, ENTRIES, 2), (4, 2, 1), (3, ENTRIES, 1)]
+)
+def test_sums_and_reads_share_the_memory(cols, spread, weight_rows):
     """Rows to few entries, so that many follow each other to the same one; reads of the other half in between."""
-    config = Config(compact=True, cols=cols, accumulators=ENTRIES)
+    config = Config(compact=True, rows=4, cols=cols, weight_rows=weight_rows, accumulators=ENTRIES)
+    any_order = config.weight_steps < SHORT_PASS
+    rows = {}  # the entry of each cycle's row
     dut = CompactAccumulator(config)
     random = np.random.default_rng(cols)
     halves = np.zeros((2, ENTRIES, cols), np.int64)
@@ -35,6 +39,9 @@ def test_sums_and_reads_share_the_memory(cols, spread):
                 expected[cycle + 1] = (halves[1 - half, entry, column], place)
             elif what == 1:
                 entry = int(random.integers(spread))
+                if not any_order and rows.get(cycle - 1, entry) != entry == rows.get(cycle - 2):
+                    entry = rows[cycle - 1]
+                rows[cycle] = entry
                 overwrite = entry not in written[half] or random.integers(5) == 0
                 row = random.integers(-(1 << 31), 1 << 31, cols)
                 halves[half, entry] = wrap32(row if overwrite else halves[half, entry] + row)

@@ -86,6 +86,30 @@ def test_an_answer_to_an_earlier_request_is_dropped_and_teaches_patience():
     assert link.seconds > 0.25
 
 
+def test_a_slow_board_gets_as_much_time_as_it_needs(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("weft.sw.serial.link.time.monotonic", lambda: clock[0])
+    pace = 0.002
+
+    def reply(line):
+        clock[0] += pace * len(line)
+        return replies(Status.DONE)(line)
+
+    line = Script(reply)
+    link = SerialLink(line, seconds=0.25)
+    for words in (1, 40, 200):
+        link.write(0, WORD * words)
+    needed = [pace * len(written) for written in line.written]
+    assert line.timeouts[0] == 0.25
+    assert needed[1] > 0.25
+    assert needed[1] < line.timeouts[1] < line.timeouts[2] < link.LONGEST
+    assert needed[2] < line.timeouts[2]
+    pace = 0.0
+    link.write(0, WORD)
+    link.write(0, WORD)
+    assert line.timeouts[-1] == 0.25
+
+
 @pytest.mark.parametrize(
     "reply, sentence",
     [

@@ -153,6 +153,13 @@ class CompactCore(Component):
                     control.activity[unit].eq(trace.activity),
                 ]
 
+        # A cycle late, since what gives and takes tokens is the longest path; no run can end in between.
+        overflow = Signal.like(tokens.overflow)
+        with m.If(tokens.clear):
+            m.d.sync += overflow.eq(0)
+        with m.Else():
+            m.d.sync += overflow.eq(tokens.overflow)
+
         # Status and errors; when several come at once the first in this list is kept.
         m.d.comb += [
             sequencer.start.eq(control.start),
@@ -185,9 +192,9 @@ class CompactCore(Component):
                 ),
                 control.error_unit.eq(Mux(storing, Unit.STORE, Unit.LOAD)),
             ]
-        with m.Elif(tokens.overflow.any()):
+        with m.Elif(overflow.any()):
             m.d.comb += [control.error.eq(1), control.error_cause.eq(ErrorCause.TOKEN_OVERFLOW)]
             for unit in reversed(Unit):
-                with m.If(tokens.overflow[unit]):
+                with m.If(overflow[unit]):
                     m.d.comb += control.error_unit.eq(unit)
         return m

@@ -36,7 +36,8 @@ def check_memory(config: Config, memory_bytes: int) -> None:
 class PortMemory(Component):
     """`memory_bytes` bytes (a power of two) in a memory with one port. Addresses wrap.
 
-    In a cycle the host's access goes first, then a write, then a read. The host waits while a word that was read waits
+    In a cycle the host's access goes first, then a write, then a read; with config.compact one request is under way, and
+    of two a write is taken first. The host waits while a word that was read waits
     for its taker, since the memory itself keeps that word. On a memory narrower than its words it makes several
     accesses.
 
@@ -70,15 +71,28 @@ class PortMemory(Component):
         m.submodules.memory = memory = Memory1RW(config.memory_width, depth, 8)
         first, last = exact_log2(config.memory_bytes), exact_log2(self.memory_bytes)
 
-        read, read_line, write, write_line = self.read, Signal(range(depth)), self.write, Signal(range(depth))
-        read_left = Signal.like(read.request.payload.words, name="read_left")
-        write_left = Signal.like(write.request.payload.words, name="write_left")
+        read, write = self.read, self.write
         hosts, writes, reads = Signal(), Signal(), Signal()
+        if config.compact:
+            # One request at a time.
+            line, left = self._place(depth, "place")
+            read_left, read_line, write_left, write_line = left, line, left, line
+            writing = Signal()
+            may_read, may_write = (left != 0) & ~writing, (left != 0) & writing
+            counters = [(line, left, reads | writes, (read, write))]
+            m.d.comb += read.request.ready.eq((left == 0) & ~(write.request.valid & write.request.ready))
+            with m.If(left == 0):
+                m.d.sync += writing.eq(write.request.ready & write.request.valid)
+        else:
+            (read_line, read_left), (write_line, write_left) = self._place(depth, "read"), self._place(depth, "write")
+            may_read, may_write = read_left != 0, write_left != 0
+            counters = [(read_line, read_left, reads, (read,)), (write_line, write_left, writes, (write,))]
+            m.d.comb += read.request.ready.eq(read_left == 0)
         m.d.comb += [
             hosts.eq(self.host.valid & (~read.data.valid | read.data.ready)),
-            write.data.ready.eq((write_left != 0) & ~hosts),
+            write.data.ready.eq(may_write & ~hosts),
             writes.eq(write.data.valid & write.data.ready),
-            reads.eq((read_left != 0) & ~hosts & ~writes & (~read.data.valid | read.data.ready)),
+            reads.eq(may_read & ~hosts & ~writes & (~read.data.valid | read.data.ready)),
         ]
         with m.If(hosts):
             m.d.comb += memory.read_enable.eq(~self.host.write)
@@ -93,40 +107,31 @@ class PortMemory(Component):
             self._wide(m, memory, hosts)
         m.d.comb += [
             read.data.payload.data.eq(memory.read_data),
-            read.request.ready.eq(read_left == 0),
             write.request.ready.eq((write_left == 0) & ~write.response.valid),
         ]
 
         with m.If(read.data.ready):
             m.d.sync += read.data.valid.eq(0)
         with m.If(reads):
-            m.d.sync += [
-                read.data.valid.eq(1),
-                read.data.payload.last.eq(read_left == 1),
-                read_left.eq(read_left - 1),
-                read_line.eq(read_line + 1),
-            ]
-        with m.If(read.request.valid & read.request.ready):
-            m.d.sync += [
-                read_left.eq(read.request.payload.words),
-                read_line.eq(read.request.payload.address[first:last]),
-            ]
+            m.d.sync += [read.data.valid.eq(1), read.data.payload.last.eq(read_left == 1)]
         with m.If(write.response.ready):
             m.d.sync += write.response.valid.eq(0)
         with m.If(writes):
-            m.d.sync += [
-                write_left.eq(write_left - 1),
-                write_line.eq(write_line + 1),
-                write.response.valid.eq(write_left == 1),
-            ]
-        with m.If(write.request.valid & write.request.ready):
-            m.d.sync += [
-                write_left.eq(write.request.payload.words),
-                write_line.eq(write.request.payload.address[first:last]),
-            ]
+            m.d.sync += write.response.valid.eq(write_left == 1)
+        for line, left, step, ports in counters:
+            with m.If(step):
+                m.d.sync += [left.eq(left - 1), line.eq(line + 1)]
+            for port in ports:
+                request = port.request
+                with m.If(request.valid & request.ready):
+                    m.d.sync += [left.eq(request.payload.words), line.eq(request.payload.address[first:last])]
         with m.If(self.abandon):
             m.d.sync += [read_left.eq(0), write_left.eq(0), read.data.valid.eq(0), write.response.valid.eq(0)]
         return m
+
+    def _place(self, depth: int, name: str) -> tuple[Signal, Signal]:
+        """The line that a request has come to, and how many are left."""
+        return Signal(range(depth), name=f"{name}_line"), Signal(bus.words_bits(self.config), name=f"{name}_left")
 
     def _wide(self, m: Module, memory: Memory1RW, now: Value) -> None:
         """The host's access to one of the words side by side in the memory's."""

@@ -49,8 +49,8 @@ class Tokens(Component):
                 overflows[source].append((count == (1 << self.bits) - 1) & given & ~taken)
                 with m.If(self.clear):
                     m.d.sync += count.eq(0)
-                with m.Else():
-                    m.d.sync += count.eq(count + given - taken)
+                with m.Elif(given != taken):
+                    m.d.sync += count.eq(count + Mux(taken, -1, 1))
         m.d.comb += self.overflow.eq(Cat(Cat(some).any() for some in overflows))
         return m
 

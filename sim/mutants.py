@@ -235,7 +235,7 @@ MUTANTS = (
     *_of(
         "tokens",
         ("tokens are not waited for", "(count != 0) | given)", "(count != 0) | given", "1"),
-        ("tokens are not used up", "count + given - taken", "taken", "0"),
+        ("tokens are not used up", "count + Mux(taken, -1, 1)", "-1", "0"),
         (
             "tokens go to the wrong unit", "Mux(self.done, flight.r_data[:UNITS], 0)",
             "flight.r_data[:UNITS]", "flight.r_data[:UNITS].rotate_left(1)",

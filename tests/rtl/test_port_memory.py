@@ -106,9 +106,12 @@ class Traffic:
         )
 
 
-@pytest.mark.parametrize("width, pattern", [(8, "half"), (32, "flowing"), (64, "half"), (128, "scarce")])
-def test_three_masters(width, pattern):
-    dut = PortMemory(Config(memory_width=width, axi_width=max(width, 32)), BYTES)
+@pytest.mark.parametrize(
+    "width, pattern, compact",
+    [(8, "half", False), (32, "flowing", False), (64, "half", False), (128, "scarce", False), (8, "half", True)],
+)
+def test_three_masters(width, pattern, compact):
+    dut = PortMemory(Config(memory_width=width, axi_width=max(width, 32), compact=compact), BYTES)
     traffic = Traffic(dut, width, pattern, 1)
     state = iter(("work", "dump", "end"))
     traffic.fill()

@@ -67,8 +67,7 @@ class CompactRequantize(Component):
             self.i.ready.eq(~running & ~adding),
         ]
         # What a step would do, whether it is one or not: conditions would lengthen the longest path.
-        digit = Signal(BITS)
-        m.d.comb += digit.eq((multiplier >> ~pad)[:BITS])
+        digit = Signal(BITS)  # the multiplier's bits of this step
         lost = []
         value = total
         for index in range(BITS):
@@ -92,6 +91,7 @@ class CompactRequantize(Component):
                 x.eq(self.i.payload.value + parameters.bias),
                 left.eq(Mux(parameters.shift < 0, 0, parameters.shift)),
                 multiplier.eq(parameters.multiplier[:MULTIPLIER_BITS] << BITS - 1),
+                digit.eq((parameters.multiplier << new_pad)[:BITS]),
                 total.eq(double << Cat(Const(30, 5) + new_pad)),
                 pad.eq(new_pad),
                 steps.eq((e + (MULTIPLIER_BITS + BITS - 1)) >> 2),
@@ -107,6 +107,7 @@ class CompactRequantize(Component):
                 m.d.sync += [
                     total.eq(value),
                     multiplier.eq(multiplier >> BITS),
+                    digit.eq((multiplier >> BITS >> ~pad)[:BITS]),
                     half.eq(relevant[-1]),
                     rest.eq(rest | half | relevant[:-1].any()),
                 ]

@@ -77,6 +77,11 @@ class ControlRegisters(Component):
             self.failed.eq(failed),
             self.interrupt.eq(interrupt_enable & (done | failed)),
         ]
+        units = now = Cat(self.activity[index] for index in range(len(Unit)))
+        if config.compact:
+            # A cycle late, and out of a long path.
+            units = Signal(len(now), name="units")
+            m.d.sync += units.eq(now)
         readable = {
             "IDENTITY": registers.IDENTITY,
             "VERSION": registers.INTERFACE_VERSION,
@@ -88,7 +93,7 @@ class ControlRegisters(Component):
             "PROGRAM": self.program[:32],
             **{f"BASE_{index}": self.bases[index][:32] for index in range(registers.BASES)},
             "CYCLES": cycles,
-            "UNITS": Cat(self.activity[index] for index in range(len(Unit))),
+            "UNITS": units,
             "INSTRUCTIONS": 0 if config.compact else instructions,
             "FEATURES": sum(getattr(config, one.name.lower()) << one for one in Feature),
         }

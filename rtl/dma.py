@@ -14,7 +14,7 @@ from amaranth.utils import exact_log2
 from . import bus, fields, isa
 from .config import Config
 from .delay import delayed
-from .queue import held
+from .queue import held, overlaps
 from .registers import BASES, Activity
 from .scratchpad import Scratchpad, read_latency
 
@@ -108,7 +108,7 @@ class Rows(Component):
                 taken.eq(active & self.row.ready),
                 self.row.valid.eq(active),
                 self.row.payload.eq(row),
-                self.instruction.ready.eq(~active | (taken & row.final)),
+                self.instruction.ready.eq(~active | (taken & row.final & int(overlaps(config)))),
             ]
         with m.If(taken):
             m.d.sync += [

@@ -92,7 +92,7 @@ class DrainLoops(Component):
     Members
     -------
     instruction : stream of isa.DRAIN; the next one is accepted in the cycle in which the last position of the
-        one before is issued, or in the next one if it is pipelined.
+        one before is issued, or in the next one if it is pipelined or compact.
     proceed : issue; the half is committed.
     active : there is an instruction. issue : `position`, `control` and `window_end` are those of this cycle.
     finish : this is the instruction's last position. release : its half is free in the next cycle.
@@ -143,7 +143,7 @@ class DrainLoops(Component):
         window_groups = Signal(layout["group"].shape)
         accept = Signal()
         m.d.comb += [
-            self.instruction.ready.eq(~self.active | (self.finish & int(not config.pipelined))),
+            self.instruction.ready.eq(~self.active | (self.finish & int(queue.overlaps(config)))),
             accept.eq(self.instruction.valid & self.instruction.ready),
         ]
         # The instruction's constants.

@@ -45,7 +45,7 @@ class Feeder(Component):
     -------
     instruction : stream of isa.CONV, whose tokens are taken. Accepted in the cycle in which the previous one issues
         its last pixel, so that passes of different instructions follow each other without a bubble; in the next one if
-        it is pipelined.
+        it is pipelined or compact.
     release : the drain frees a half in this cycle.
     pause : leave out an issue, as soon as that does no harm: a pass's first pixel meets its weights, and a depthwise
         stream must not be torn.
@@ -107,7 +107,7 @@ class Feeder(Component):
         accept = Signal()
         can_start = Signal()
         m.d.comb += [
-            can_start.eq((~active | (finish & int(not config.pipelined))) & (~conv.acquire | may_acquire)),
+            can_start.eq((~active | (finish & int(queue.overlaps(config)))) & (~conv.acquire | may_acquire)),
             self.instruction.ready.eq(can_start),
             accept.eq(self.instruction.valid & can_start),
         ]

@@ -20,6 +20,12 @@ def held(m: Module, config: Config, instruction: data.View, accept: Value) -> da
     return copy
 
 
+def overlaps(config: Config) -> bool:
+    """Whether a unit takes an instruction in the last cycle of the one before: not if it is pipelined, nor with
+    `compact`, where the next one comes only when that is complete."""
+    return not (config.pipelined or config.compact)
+
+
 class InstructionQueue(Component):
     """Takes an instruction's words, lowest first, and offers whole instructions.
 

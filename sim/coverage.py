@@ -8,6 +8,7 @@ with the reason.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -35,6 +36,43 @@ UNREACHED: Mapping[str, str] = {
 }
 """Why some lines never run: a pattern of their names (see Line), and the reason. A
 pattern whose lines all run is a mistake."""
+
+
+LONG = "upper bits of a count: no run here takes so many cycles or instructions"
+SMALL = "upper bits of a field, or of a count of what it says: legal instructions here have smaller ones"
+
+OWN_TOKENS = "no unit gives itself tokens"
+MULTIPLES = "programs lie at multiples of 64, registers at multiples of 4"
+BURSTS = "constants of the bus, and lengths beyond `axi_burst`"
+
+UNMOVED: tuple[tuple[str, int, str], ...] = (
+    ("npu.core.control: *_wait_*", 0, "a wait that the unit has not, or the " + LONG),
+    ("npu.core.control: *_busy", 8, LONG),
+    *((f"npu.core.control: {name}", 8, LONG) for name in ("cycles", "instructions", "still")),
+    ("*: *begun*", 7, LONG),
+    ("npu.core.faults: *_number", 0, LONG),
+    ("*: inside*", 0, "registers of the autopsy: as what they show, and bits that read as zero"),
+    *((f"npu.core*: {name}*", 0, OWN_TOKENS) for name in ("counts", "given", "taken", "available")),
+    ("*: *request__payload*", 0, "fetches are all of one size, from multiples of it; other transfers are short"),
+    *((f"*: *{name}*", 0, MULTIPLES) for name in ("address", "program", "_araddr", "_awaddr")),
+    *(
+        (f"npu*.master*: {name}*", 0, BURSTS)
+        for name in ("burst__payload", "arriving", "current", "r_*data", "w_*data")
+    ),
+    *((f"*: m_axi_*{name}*", 0, BURSTS) for name in ("len", "qos", "cache", "prot", "burst", "size", "id", "lock")),
+    *((f"npu.core.array_unit: {name}*", 0, SMALL) for name in ("ox", "kx", "ky", "entry_total")),
+    ("*: *following*", 0, SMALL),
+    ("npu.master.*_splitter: end", 0, SMALL),
+    ("*: *held*", 0, SMALL),
+    ("*_unit*: *left", 0, SMALL),
+    ("*_unit*: *words", 0, SMALL),
+    ("*.rows: *", 0, SMALL),
+    ("*: storage*", 0, "the places of a queue: each takes but a few of all words"),
+    ("*: $*", 0, "a name of Verilog's own: as the signals that it is made of"),
+    ("*: port$*", 0, "a name of Verilog's own: as the signals that it is made of"),
+)
+"""Why some bits never rise or fall: a pattern of module and signal, the first bit of which it is said, and the
+reason."""
 
 
 @cache
@@ -156,6 +194,31 @@ def _target(lines: list[str], start: int, number: int) -> str:
 def unexplained(lines: list[Line]) -> list[Line]:
     """Those that UNREACHED does not explain."""
     return [line for line in lines if not any(fnmatchcase(line.name, pattern) for pattern in UNREACHED)]
+
+
+_BIT = re.compile(r"^(.*?)(?:\[(\d+)\])?:\d->\d$")
+_CODED = re.compile(r"__0([0-9A-Fa-f]{2})")
+"""Verilator's way to write what is no letter."""
+
+
+def unmoved(coverage: Coverage) -> Counter[str]:
+    """How many rises and falls did not take place for each reason of UNMOVED, and for none."""
+    found: Counter[str] = Counter()
+    for (module, bit), count in coverage.toggles.items():
+        match = _BIT.match(bit)
+        if count or match is None:
+            continue
+        signal = _CODED.sub(lambda code: chr(int(code[1], 16)), match[1])
+        name = f"{_NUMBER.sub('', module)}: {signal}"
+        reasons = (why for pattern, first, why in UNMOVED if int(match[2] or 0) >= first and fnmatchcase(name, pattern))
+        found[next(reasons, "")] += 1
+    return found
+
+
+def bits_sheet() -> Sheet:
+    """The table of bits that never move, and why."""
+    rows = [(f"`{pattern}`" + (f" from bit {first}" if first else ""), why) for pattern, first, why in UNMOVED]
+    return Sheet("Bits that no run moves", ("bits", "reason"), rows)
 
 
 def unused(lines: list[Line]) -> list[str]:

@@ -8,6 +8,7 @@ prints the table of lines and bits per module, and names the lines that never ra
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import permutations, starmap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -17,16 +18,17 @@ from numpy.typing import NDArray
 from weft.rtl.isa import INSTRUCTION_BYTES, Instruction, Opcode, Space, assemble, fields, instruction
 from weft.rtl.registers import REGISTERS, Unit
 from weft.sim import illegal
-from weft.sim.coverage import CONFIG, Coverage, coverage_library, named, unexplained, unused
+from weft.sim.coverage import CONFIG, Coverage, coverage_library, named, unexplained, unmoved, unused
 from weft.sim.faulty import Channel, FaultyNpu, Response
-from weft.sim.fuzz import random_program
-from weft.sim.killing import MEMORY_BYTES, MODELS
+from weft.sim.fuzz import OPCODES, random_program
+from weft.sim.killing import MODELS
 from weft.sim.library import npu_verilog
 from weft.sim.verification import Row
 from weft.sw.commands.figures import Sheet
 from weft.sw.transport import DeviceError, Job
 
 PROGRAMS = 168
+FAR = 60
 LINES_BAR = 98.0
 
 
@@ -66,9 +68,9 @@ def _extreme(program: list[Instruction], random: np.random.Generator) -> NDArray
     return _code([*program[:place], changed, *program[place + 1 :]])
 
 
-def _overflow(unit: Unit) -> NDArray[np.uint8]:
-    """A unit that gives more tokens than can be counted."""
-    program = [one for _ in range(70) for one in _instructions(unit, signal=1 << (unit + 1) % len(Unit))]
+def _overflow(unit: Unit, taker: Unit) -> NDArray[np.uint8]:
+    """A unit that gives another one more tokens than can be counted."""
+    program = [one for _ in range(70) for one in _instructions(unit, signal=1 << taker)]
     return _code([*program, instruction(Opcode.END)])
 
 
@@ -143,10 +145,43 @@ def _one_by_one(npu: FaultyNpu) -> None:
         npu.write_register(name, 0xFFF)
         _attempt(npu, job)
         _open(npu)
-    for program in (*map(_overflow, Unit), _pairs(late=False), _pairs(late=True)):
+    for program in (*starmap(_overflow, permutations(Unit, 2)), _pairs(late=False), _pairs(late=True)):
         npu.write(0, program)
         _attempt(npu, job)
         npu.reset()
+
+
+def _far(npu: FaultyNpu, random: np.random.Generator) -> None:
+    """Programs and data anywhere in memory, instructions of random bits, and registers of random bits."""
+    for index in range(FAR):
+        tags = random.integers(1 << 16, size=illegal.END)
+        tagged = [
+            Instruction(one.opcode, one.fields | {"tag": int(tag)})
+            for one, tag in zip(illegal.program(CONFIG), tags, strict=False)
+        ]
+        content = illegal.memory(CONFIG, [*tagged, instruction(Opcode.END)])
+        bases = [int(page) << 12 for page in random.choice(npu.memory_bytes >> 12, 4, replace=False)]
+        for base, start in zip(bases, illegal.BASES[:3], strict=False):
+            npu.write(base, content[start:][: 1 << 12])
+        for name in ("WATCHDOG", "LIMIT"):
+            npu.write_register(name, int(random.integers(1 << 15, 1 << 32)))
+        if index % 4 == 3:
+            for name in ("READ_FIRST", "READ_LAST", "WRITE_FIRST", "WRITE_LAST"):
+                npu.write_register(name, int(random.integers(1 << 32)))
+        # Half of them at any byte, which the whole words of some transfers do not allow.
+        offsets = random.integers(0, 1 << 12, 4) * (index % 2)
+        moved = [base + int(offset) for base, offset in zip(bases, offsets, strict=True)]
+        job = Job(bases[0], (moved[0], moved[1], moved[2], moved[3]), cycle_limit=20_000)
+        _attempt(npu, job)
+        npu.reset()
+        for unit in Unit:
+            raw = random.integers(0, 256, INSTRUCTION_BYTES, np.uint8)
+            raw[0] = raw[0] & 0xF0 | OPCODES[unit].value
+            before = _code(_instructions(unit))[: INSTRUCTION_BYTES * (index % 3)]
+            npu.write(bases[0], np.concatenate([before, raw]))
+            _attempt(npu, job)
+            npu.reset()
+        _open(npu)
 
 
 def _wrong(npu: FaultyNpu, seeds: range) -> None:
@@ -196,12 +231,13 @@ def collect(programs: int = PROGRAMS) -> Coverage:
     coverage = Coverage()
     with TemporaryDirectory() as folder:
         for index, model in enumerate(MODELS):
-            npu = FaultyNpu(CONFIG, MEMORY_BYTES, model, coverage_library(CONFIG))
+            npu = FaultyNpu(CONFIG, 1 << CONFIG.address_width, model, coverage_library(CONFIG))
             share = programs // (2 * len(MODELS))
             _legal(npu, range(index * share, (index + 1) * share))
             if index == 0:
                 _lenet(npu)
             _one_by_one(npu)
+            _far(npu, np.random.default_rng(index))
             _wrong(npu, range(index * share, (index + 1) * share))
             npu.power_cycle()
             npu.write_coverage(Path(folder) / "coverage.dat")
@@ -222,6 +258,9 @@ def campaign(programs: int = PROGRAMS) -> Iterator[Row]:
     yield Row("lines of the RTL that ran", round(coverage.share(), 2), [], LINES_BAR, seconds, seeds, "%")
     yield Row("lines of the RTL that ran or are explained", len(coverage.lines), failures, 1, 0, seeds)
     yield Row("rises and falls of the RTL's bits", round(coverage.toggled(), 2), [], 0, 0, seeds, "%")
+    total = len(coverage.toggles)
+    known = round(100 - 100 * unmoved(coverage)[""] / total, 2)
+    yield Row("rises and falls of bits that took place or are explained", known, [], 0, 0, seeds, "%")
 
 
 def report(coverage: Coverage) -> Sheet:
@@ -254,6 +293,8 @@ def _main() -> None:
     coverage = collect(int(sys.argv[1]) if len(sys.argv) > 1 else PROGRAMS)
     console = standard_output()
     console.print(report(coverage).terminal())
+    rows = [(why or "not explained", f"{count:,}") for why, count in unmoved(coverage).most_common()]
+    console.print(Sheet("Rises and falls that did not take place", ("reason", "count"), rows).terminal())
     for line in named(npu_verilog(CONFIG), {number for number, count in coverage.lines.items() if not count}):
         print(f"{'' if line in unexplained([line]) else '(explained) '}{line.number}: {line.name}: {line.text}")
 

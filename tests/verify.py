@@ -17,6 +17,7 @@ import typer
 from weft.gen.presets import PRESETS
 from weft.sim import covering, killing
 from weft.sim.campaigns import contents, endurance, faults, hostile, resets, soak
+from weft.sim.coverage import bits_sheet
 from weft.sim.coverage import sheet as unreached
 from weft.sim.verification import Campaign, Row, run_campaigns, sheet
 from weft.sw.commands.figures import Sheet, insert
@@ -52,7 +53,7 @@ are both meant by the name "faults"."""
 
 MARKS = ("<!-- verify:begin -->", "<!-- verify:end -->")
 
-STATIC: dict[str, Callable[[], Sheet]] = {"proofs": proofs.sheet, "unreached": unreached}
+STATIC: dict[str, Callable[[], Sheet]] = {"proofs": proofs.sheet, "unreached": unreached, "unmoved": bits_sheet}
 """Tables of the page that say what is done, not what came out; by the name of their marks."""
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 from weft.sim import coverage
-from weft.sim.coverage import Coverage, Line, named, numbers, sheet, unexplained, unused
+from weft.sim.coverage import Coverage, Line, bits_sheet, named, numbers, sheet, unexplained, unmoved, unused
 
 
 def point(kind, name, count, lines=""):
@@ -74,3 +74,16 @@ def test_lines_may_be_explained(monkeypatch):
     assert unused(lines) == []
     assert unused(lines[1:]) == ["npu.core: *"]
     assert "| `npu.core: *` | the reason |" in sheet().markdown()
+
+
+def test_bits_may_be_explained():
+    counts = Coverage()
+    moved = {("npu.core.control$3", "cycles[3]:0->1"): 1}
+    still = [("npu.core.control$3", "cycles[31]:0->1"), ("npu.core.control$3", "cycles[3]:1->0")]
+    still += [("npu.core.x", "held__02ebytes[0]:0->1"), ("npu.core.x", "__0245:1->0")]
+    counts.toggles = moved | dict.fromkeys(still, 0)
+    found = unmoved(counts)
+    assert found[""] == 1
+    assert found[coverage.LONG] == found[coverage.SMALL] == 1
+    assert found.total() == len(still)
+    assert "| `npu.core.control: cycles` from bit 8 |" in bits_sheet().markdown()

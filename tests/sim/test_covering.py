@@ -15,6 +15,7 @@ def counts():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(covering, "CONFIG", SMALL)
         patch.setattr(covering, "_lenet", lambda npu: None)
+        patch.setattr(covering, "FAR", 4)
         yield covering.collect(56), covering
 
 
@@ -31,7 +32,7 @@ def test_most_lines_run(counts, monkeypatch):
 
 @pytest.mark.parametrize("unit", Unit)
 def test_programs_with_too_many_tokens(unit):
-    program = disassemble(covering._overflow(unit).tobytes())
+    program = disassemble(covering._overflow(unit, Unit((unit + 1) % 4)).tobytes())
     assert sum(one.signal == 1 << (unit + 1) % 4 for one in program if one.opcode is not Opcode.END) == 70
 
 

@@ -12,7 +12,7 @@ export PIP_USER := 0
 export PYTHON
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench generate test verify mutants coverage crosses soak lint clean
+.PHONY: help demo bench fpga-bench generate test verify mutants coverage crosses soak lint clean
 
 help:
 	@echo "make demo       LeNet-5 on the RTL of an 8x8 NPU, checked byte for byte (ARGS=\"--mnist DIR\" for MNIST)"
@@ -23,11 +23,16 @@ help:
 	@echo "make crosses    combinations of shape, operator, stride, padding, rest and stalls that have run"
 	@echo "make soak       random programs on the RTL and on the functional machine (MINUTES=10 ARGS=\"--seed 7\")"
 	@echo "make bench      cycles, bound and ratio per layer"
+	@echo "make fpga-bench clocks and resources of boards' designs, in docs/boards.md (ARGS=\"--seeds 1 --only ULX3S\")"
 	@echo "make generate   Verilog, JSON and C header of an NPU in build/npu (ARGS=\"--preset large\")"
 	@echo "make clean      remove all that was made, the environment included"
 
 demo: $(VENV)/ready
 	@$(BIN)/weft demo $(ARGS)
+
+# Hours: eight placements of each design.
+fpga-bench: $(VENV)/ready-test
+	@$(BIN)/python -m weft.fpga.bench --docs docs/boards.md $(ARGS)
 
 bench: $(VENV)/ready
 	@$(BIN)/weft bench $(ARGS)

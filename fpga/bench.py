@@ -1,25 +1,28 @@
-"""What FPGAs make of designs: `python -m weft.fpga.bench` prints clocks, resources and LeNet's time as tables."""
+"""What FPGAs make of designs: `python -m weft.fpga.bench` builds boards and arrays, and prints clocks, resources and
+LeNet's time as a table; with `--docs` it puts them into pages, too."""
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from amaranth.lib.wiring import Component
 from rich.console import Console
 from rich.table import Table
-from weft.gen.presets import PRESETS
+from weft.gen.presets import MEDIUM
 from weft.rtl.array import Array
 from weft.rtl.config import Config
-from weft.rtl.npu import Npu
 from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.errors import UserError
 from weft.sw.onnx.reader import read_onnx
 
+from .board_build import board_design
+from .boards import BOARDS, Board
 from .device import Device, ecp5
 from .ecp5 import REGISTERED, Ecp5, array_sites
 from .few_pins import FewPins
 from .flow import Build, Design, best, design
+from .pll import MHZ
 from .report import Report
 
 LENET = Path(__file__).resolve().parent.parent / "sw" / "models" / "lenet5.onnx"
@@ -27,29 +30,54 @@ LENET = Path(__file__).resolve().parent.parent / "sw" / "models" / "lenet5.onnx"
 ULX3S = ecp5("85k", "CABGA381", 6)
 """The FPGA of a ULX3S with the largest chip, in the slowest speed grade."""
 
-MEDIUM = PRESETS["medium"].replace(axi=False, **REGISTERED)
+BEGIN, END = "<!-- fpga:begin -->", "<!-- fpga:end -->"
+"""What stands before and behind the table in a page."""
+
+HEADS = ("design", "clock", "of seeds", "bar", "LUT", "FF", "DSP", "block RAM", "LeNet-5", "limited by")
+KINDS = (("LUT", "LUT with FF"), ("FF",), ("DSP", "9x9 multiplier"), ("block RAM",))
+"""The resources that are shown, by the names that they have in the families' reports."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One design to build, and what is asked of it: MHz."""
+    """One design to build.
+
+    Attributes
+    ----------
+    frequency : that place and route is asked for, in MHz. bar : that is to be reached.
+    config : of the NPU whose time for LeNet-5 is told; None for a part of one.
+    """
 
     name: str
-    config: Config
-    array_only: bool
+    device: Device
     frequency: float
+    bar: float
+    design: Callable[[], Design]
+    config: Config | None = None
 
-    def design(self) -> Design:
-        """Its Verilog, with few pins."""
-        inner: Component = Array(self.config) if self.array_only else Npu(self.config)
-        technology = Ecp5(array_sites(self.config, "85k"))
-        return design(FewPins(inner), "top", config=self.config, technology=technology)
 
+def board_row(board: Board, bar: float) -> Row:
+    """The whole board."""
+    return Row(board.title, board.device, board.clock_hz / MHZ, bar, lambda: board_design(board), board.config)
+
+
+def array_row(name: str, config: Config, bar: float) -> Row:
+    """The array alone, with few pins."""
+
+    def made() -> Design:
+        return design(FewPins(Array(config)), "top", technology=Ecp5(array_sites(config, ULX3S.size)))
+
+    return Row(name, ULX3S, bar, bar, made)
+
+
+WIDE = MEDIUM.replace(**REGISTERED)
 
 ROWS = (
-    Row("NPU 16x8", MEDIUM, False, 100),
-    Row("array 16x8", MEDIUM, True, 180),
-    Row("array 16x8, no depthwise", MEDIUM.replace(depthwise=False), True, 180),
+    board_row(BOARDS["ulx3s"], 100),
+    array_row("ULX3S, array 16x8 alone", WIDE, 180),
+    array_row("ULX3S, array 16x8 alone, no depthwise", WIDE.replace(depthwise=False), 180),
+    board_row(BOARDS["icebreaker"], 20),
+    board_row(BOARDS["tang-primer-20k"], BOARDS["tang-primer-20k"].clock_hz / MHZ),
 )
 
 
@@ -61,49 +89,79 @@ def lenet_cycles(config: Config) -> int:
 
 def resources(report: Report) -> list[str]:
     """How many of how many, of the four kinds that designs run out of."""
-    kinds = (report.used(kind) for kind in ("LUT", "FF", "DSP", "block RAM"))
-    return [f"{one.used:,} of {one.available:,}" for one in kinds]
+    found = []
+    for names in KINDS:
+        used = next((one for name in names if (one := report.used(name)).available), report.used(names[0]))
+        found.append(f"{used.used:,} of {used.available:,}" if used.available else "")
+    return found
 
 
 def path(report: Report) -> str:
     """What limits the clock, in one line."""
     if not report.paths:
         return ""
-    longest = report.paths[0]
+    longest = max(report.paths, key=lambda one: one.delay)
     return (
-        f"{longest.start} to {longest.end}: {longest.delay:.2f} ns, {longest.routing:.2f} of them routing, "
-        f"{longest.hops} cells between"
+        f"{_unit(longest.start)} to {_unit(longest.end)}: {longest.delay:.2f} ns, {longest.routing:.2f} of them "
+        f"routing, {longest.hops} cells between"
     )
 
 
-def measure(row: Row, device: Device, seeds: int, console: Console) -> tuple[Build, list[Report]]:
-    """Build a row with some seeds; a line per seed on the console."""
+def _unit(cell: str) -> str:
+    """The module of a cell, by the last two names on the way to it."""
+    return ".".join(cell.split(".")[-3:-1]) or cell
+
+
+def measure(row: Row, seeds: int, console: Console) -> tuple[Build, list[Report]]:
+    """Build a row with some seeds."""
     with console.status(f"{row.name}: synthesis"):
         made = row.design()
     with console.status(f"{row.name}: place and route, {seeds} seeds"):
-        return best(made, device, frequency=row.frequency, seeds=range(1, seeds + 1))
+        return best(made, row.device, frequency=row.frequency, seeds=range(1, seeds + 1))
 
 
-def table(results: list[tuple[Row, Build, list[Report]]], device: Device) -> Table:
-    """One line per design."""
-    view = Table(title=device.name)
-    view.add_column("design")
-    for name in ("Fmax, best", "of seeds", "bar", "LUT", "FF", "DSP", "block RAM", "LeNet-5"):
-        view.add_column(name, justify="right")
-    for row, build, reports in results:
-        fmax = build.report.fmax
-        time = "" if row.array_only else f"{lenet_cycles(row.config) / fmax:.1f} us"
-        spread = ", ".join(f"{report.fmax:.0f}" for report in reports)
-        colour = "green" if fmax >= row.frequency else "red"
-        view.add_row(
-            row.name,
-            f"[{colour}]{fmax:.1f} MHz[/]",
-            spread,
-            f"{row.frequency:.0f} MHz",
-            *resources(build.report),
-            time,
-        )
+def cells(row: Row, build: Build, reports: list[Report]) -> list[str]:
+    """A line of the table."""
+    fmax = build.report.fmax
+    time = ""
+    if row.config is not None:
+        cycles = lenet_cycles(row.config)
+        time = f"{cycles:,} cycles, {cycles / fmax:,.1f} us"
+    spread = ", ".join(f"{report.fmax:.1f}" for report in reports)
+    return [row.name, f"{fmax:.1f} MHz", spread, f"{row.bar:g} MHz", *resources(build.report), time, path(build.report)]
+
+
+def table(lines: Iterable[list[str]]) -> Table:
+    """For people."""
+    view = Table(box=None)
+    for head in HEADS:
+        view.add_column(head, overflow="fold")
+    for line in lines:
+        view.add_row(*line)
     return view
+
+
+def inserted(text: str, lines: Iterable[list[str]]) -> str:
+    """A page with the lines in its table; lines of other designs stay as they are.
+
+    Raises
+    ------
+    UserError
+        If the page has no place for it.
+    """
+    before, begin, rest = text.partition(BEGIN + "\n")
+    inside, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(f"the page has no lines {BEGIN} and {END}")
+    known = {}
+    for line in inside.splitlines()[2:]:
+        found = [cell.strip() for cell in line.strip("|").split("|")]
+        known[found[0]] = found
+    known |= {line[0]: line for line in lines}
+    order = [row.name for row in ROWS]
+    kept = sorted((line for name, line in known.items() if name in order), key=lambda line: order.index(line[0]))
+    made = [HEADS, ["---"] * len(HEADS), *kept]
+    return before + begin + "".join(f"| {' | '.join(line)} |\n" for line in made) + end + after
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -111,19 +169,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m weft.fpga.bench", description=__doc__)
     parser.add_argument("--seeds", type=int, default=8, help="placements to try of each design")
     parser.add_argument("--only", default="", help="designs whose name holds this text")
+    parser.add_argument("--docs", type=Path, nargs="*", default=(), help="pages whose tables get the lines")
     options = parser.parse_args(arguments)
     console = Console()
-    results = []
+    lines = []
     try:
         for row in ROWS:
             if options.only in row.name:
-                results.append((row, *measure(row, ULX3S, options.seeds, console)))
+                lines.append(cells(row, *measure(row, options.seeds, console)))
+        for page in options.docs:
+            page.write_text(inserted(page.read_text(encoding="utf-8"), lines), encoding="utf-8")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    console.print(table(results, ULX3S))
-    for row, build, _ in results:
-        console.print(f"{row.name} is limited by {path(build.report)}")
+    console.print(table(lines))
     return 0
 
 

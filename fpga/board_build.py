@@ -2,20 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from importlib import import_module
 
 from weft.rtl.config import Config
 from weft.rtl.link_protocol import DEFAULT_BAUD
 
 from .board_top import TOP, BoardTop, check_board
 from .boards import Board
-from .device import Family
+from .ecp5 import Ecp5, array_sites
 from .flow import Build, Design, best, design
+from .gowin import Gowin
+from .ice40 import Ice40
 from .pll import MHZ
 from .report import Report
-
-TECHNOLOGIES: dict[Family, tuple[str, str]] = {"gowin": ("gowin", "Gowin"), "ice40": ("ice40", "Ice40")}
-"""Module and class of each family's primitives; a family without builds the portable forms."""
 
 
 def adapted(board: Board, config: Config | None = None, clock_hz: int | None = None) -> Board:
@@ -25,11 +23,14 @@ def adapted(board: Board, config: Config | None = None, clock_hz: int | None = N
 
 
 def technology_of(board: Board) -> object:
-    """The primitives of the board's device, a new object for each design; None for the portable forms."""
-    if board.device.family not in TECHNOLOGIES:
-        return None
-    module, name = TECHNOLOGIES[board.device.family]
-    return getattr(import_module(f"weft.fpga.{module}"), name)()
+    """The primitives of the board's device, a new object for each design."""
+    match board.device.family:
+        case "ecp5":
+            return Ecp5(array_sites(board.config, board.device.size))
+        case "ice40":
+            return Ice40()
+        case "gowin":
+            return Gowin()
 
 
 def board_design(board: Board, baud: int = DEFAULT_BAUD) -> Design:

@@ -10,6 +10,7 @@ from weft.rtl.config import Config
 from weft.sw.errors import UserError
 
 from .device import Device, ecp5, gowin, ice40
+from .ecp5 import REGISTERED
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ _ALL = (
         platform=("ulx3s", "ULX3S_85F_Platform"),
         device=ecp5("85k", "CABGA381", 6),
         clock="clk25",
-        clock_hz=75_000_000,
-        config=_serial(MEDIUM),
+        clock_hz=60_000_000,
+        config=_serial(MEDIUM, **REGISTERED),
         memory_bytes=64 << 10,
         lamps=(("led", 0), ("led", 1)),
         programmer="ulx3s",

@@ -24,6 +24,11 @@ class Device:
     place: tuple[str, ...]
     pack: tuple[str, ...] = ()
 
+    @property
+    def size(self) -> str:
+        """Of an ECP5 or an iCE40, as nextpnr writes it: "85k"; the part of a Gowin."""
+        return self.place[0].removeprefix("--") if self.family != "gowin" else self.place[1]
+
     def with_pack(self, *arguments: str) -> "Device":
         """The same device, packed with further arguments."""
         return replace(self, pack=(*self.pack, *arguments))

@@ -76,9 +76,9 @@ def shape(width: int, depth: int, granularity: int) -> Shape | None:
 
 
 def _multiplier(
-    m: Module, name: str, a: Value, b: Value, *, hold_b: Value | None = None, registered: bool, site: str | None = None
+    m: Module, name: str, a: Value, b: Value, *, latency: int, hold_b: Value | None = None, site: str | None = None
 ) -> Value:
-    """A MULT18X18D with registers at its inputs, and at its output if it is `registered`.
+    """A MULT18X18D: for a latency of 1 with registers at its inputs, of 2 at its output, too, of 0 with none.
 
     Operands lie at the upper end of its inputs, with zeros below them. Where a sign is extended, one wire goes to many
     pins of one block, which costs the router minutes and the design nanoseconds.
@@ -95,7 +95,7 @@ def _multiplier(
     Returns
     -------
     Value
-        The product, with as many bits as both operands have, 1 cycle later, or 2 if it is registered.
+        The product, with as many bits as both operands have, `latency` cycles later.
     """
     product = Signal(2 * MULTIPLIER_BITS, name=f"{name}_product")
     operands: dict[str, Value] = {}
@@ -108,15 +108,15 @@ def _multiplier(
         below += zeros
     m.submodules[f"{name}_multiplier"] = Instance(
         "MULT18X18D",
-        p_REG_INPUTA_CLK="CLK0",
+        p_REG_INPUTA_CLK="CLK0" if latency else "NONE",
         p_REG_INPUTA_CE="CE0",
         p_REG_INPUTA_RST="RST0",
-        p_REG_INPUTB_CLK="CLK0",
+        p_REG_INPUTB_CLK="CLK0" if latency else "NONE",
         p_REG_INPUTB_CE="CE0" if hold_b is None else "CE1",
         p_REG_INPUTB_RST="RST0",
         p_REG_INPUTC_CLK="NONE",
         p_REG_PIPELINE_CLK="NONE",
-        p_REG_OUTPUT_CLK="CLK0" if registered else "NONE",
+        p_REG_OUTPUT_CLK="CLK0" if latency == 2 else "NONE",
         p_REG_OUTPUT_CE="CE0",
         p_REG_OUTPUT_RST="RST0",
         p_CLK0_DIV="ENABLED",
@@ -292,8 +292,8 @@ class Ecp5:
             f"multiply_{name}",
             activation,
             weight,
+            latency=latency,
             hold_b=first,
-            registered=latency == 2,
             site=self.sites.get(name),
         )
         return east, product.as_signed()
@@ -309,9 +309,13 @@ class Ecp5:
         products = []
         for name, (a, b, kind) in halves.items():
             product = Signal(kind, name=name)
-            m.d.comb += product.eq(_multiplier(m, name, a, b, registered=True))
+            m.d.comb += product.eq(_multiplier(m, name, a, b, latency=2))
             products.append(product)
         return tuple(products)
+
+    def product(self, m: Module, a: Value, b: Value) -> Value:
+        """See rtl/requantize.py."""
+        return _multiplier(m, "product", a, b, latency=0).as_signed()
 
     def memory_1r1w(self, memory: Memory1R1W) -> Elaboratable | None:
         """See rtl/memory.py; None leaves the memory to inference."""

@@ -8,6 +8,9 @@ from . import pe
 from .config import Config
 from .delay import delay_line
 
+SHARED_COLUMNS = 3
+"""Columns with one line of registers that say which way activations take: as many as fpga.ecp5 lays side by side."""
+
 
 def latency(config: Config) -> int:
     """Cycles from activations to sums[0]: R - 1 of skew, and the processing element's."""
@@ -84,7 +87,7 @@ class Array(wiring.Component):
         # Element (r, c) sees `first` r + c cycles late: one line of registers serves all elements on a diagonal.
         first = delay_line(m, "first", self.first, rows - 1 + skew * (cols - 1), reset_less=True)
         if self.config.depthwise:
-            columns = delay_line(m, "columns", self.columns, rows + cols - 2, reset_less=True)
+            columns = self._column_lines(m)
             north = [
                 delay_line(m, f"north_skew_{col}", self.north[col], col, reset_less=True)[-1] for col in range(cols)
             ]
@@ -97,7 +100,7 @@ class Array(wiring.Component):
                 if self.config.depthwise:
                     west = activation
                     activation = Signal(signed(8), name=f"activation_in_{row}_{col}")
-                    m.d.comb += activation.eq(Mux(columns[row + col], north[col], west))
+                    m.d.comb += activation.eq(Mux(columns[col][row + col], north[col], west))
                 east, psums[col] = pe.processing_element(
                     m,
                     platform,
@@ -117,3 +120,22 @@ class Array(wiring.Component):
                     m.d.sync += north[col].eq(activation)
         m.d.comb += [self.sums[col].eq(psums[col]) for col in range(cols)]
         return m
+
+    def _column_lines(self, m: Module) -> list[list[Value]]:
+        """For each column, `columns` of 0, 1, 2 ... cycles before. One line of registers serves all columns, or
+        pipelined a few: it decides about eight bits in every element on its diagonal, all over the array."""
+        rows, cols = self.config.rows, self.config.cols
+        together = SHARED_COLUMNS if self.config.pipelined else cols
+        lines: list[list[Value]] = []
+        for col in range(cols):
+            if col % together:
+                lines.append(lines[-1])
+                continue
+            line: list[Value] = [self.columns]
+            for step in range(rows + cols - 2):
+                # Registers of the same start in all lines would be made one by synthesis.
+                start = (col // together) >> step & 1
+                line.append(Signal(name=f"columns_{col}_{step + 1}", reset_less=True, init=start))
+                m.d.sync += line[-1].eq(line[-2])
+            lines.append(line)
+        return lines

@@ -12,6 +12,7 @@ from amaranth.utils import exact_log2
 
 from . import bus
 from .config import Config
+from .delay import delay_line
 from .fence import Window, fence_ports, refusal_layout, window_layout
 
 BOUNDARY_BYTES = 4096
@@ -395,13 +396,13 @@ class AxiLite(Component):
     answers SLVERR, one with no strobe set changes nothing.
     """
 
-    READ_LATENCY = 2
-    """Cycles from ARVALID to RVALID."""
-
     WRITE_LATENCY = 1
     """Cycles from AWVALID and WVALID to BVALID."""
 
-    def __init__(self) -> None:
+    def __init__(self, register_latency: int = 1) -> None:
+        self.register_latency = register_latency
+        self.READ_LATENCY = 1 + register_latency
+        """Cycles from ARVALID to RVALID."""
         super().__init__({"registers": Out(bus.register_port()), **axi_lite_ports()})
 
     def elaborate(self, platform: object) -> Module:
@@ -411,13 +412,13 @@ class AxiLite(Component):
         can_read = Signal()
         write = Signal()
         read = Signal()
-        reading = Signal()
+        reading, waiting = Signal(), Signal()
         turn = Signal()  # who goes first when both can: 0 write, 1 read
         whole = Signal()
         address = Signal(REGISTER_ADDRESS_BITS)
         m.d.comb += [
             can_write.eq(self.s_axil_awvalid & self.s_axil_wvalid & (~self.s_axil_bvalid | self.s_axil_bready)),
-            can_read.eq(self.s_axil_arvalid & ~reading & (~self.s_axil_rvalid | self.s_axil_rready)),
+            can_read.eq(self.s_axil_arvalid & ~waiting & (~self.s_axil_rvalid | self.s_axil_rready)),
             write.eq(can_write & ~(can_read & turn)),
             read.eq(can_read & ~(can_write & ~turn)),
             whole.eq(self.s_axil_wstrb.all()),
@@ -433,7 +434,8 @@ class AxiLite(Component):
         ]
         with m.If(read | write):
             m.d.sync += turn.eq(write)
-        m.d.sync += reading.eq(read)
+        stages = delay_line(m, "reading", read, self.register_latency)
+        m.d.comb += [waiting.eq(Cat(stages[1:]).any()), reading.eq(stages[-1])]
 
         with m.If(write):
             m.d.sync += [

@@ -7,10 +7,11 @@ are answered in order. Anything wider, shorter or unaligned is the business of t
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import Component, In, Out, Signature
+from amaranth.lib.wiring import Component, In, Out, Signature, connect, flipped
 from amaranth.utils import exact_log2
 
 from .config import Config
+from .skid import SkidBuffer
 
 
 def words_bits(config: Config) -> int:
@@ -80,9 +81,14 @@ def local_write_layout(config: Config, address_bits: int) -> data.StructLayout:
     )
 
 
+def register_latency(config: Config) -> int:
+    """Cycles from a read of a register to its value."""
+    return 1 + config.pipelined
+
+
 def register_port() -> Signature:
     """Single-cycle register access, as seen by the host side: `address` is a byte offset, `read_data` is
-    valid in the cycle after `read`."""
+    valid `register_latency` cycles after `read`."""
     return Signature(
         {
             "address": Out(12),
@@ -99,13 +105,12 @@ class ReadArbiter(Component):
 
     Requests are passed on in the cycle they are made; when both wait they take turns, so neither starves, and
     a request that was offered to `port` is never withdrawn. Data goes back in the order of the requests: each
-    side must be able to take all that it requested, whatever happens to the other.
+    side must be able to take all that it requested, whatever happens to the other. Pipelined, requests pass a register.
     """
-
-    LATENCY = 0
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.LATENCY = SkidBuffer.LATENCY if config.pipelined else 0
         port = memory_read(config)
         super().__init__({"fetch": In(port), "load": In(port), "port": Out(port)})
 
@@ -113,20 +118,25 @@ class ReadArbiter(Component):
         m = Module()
         m.submodules.owners = owners = SyncFIFO(width=1, depth=requests_in_flight(self.config))
         fetch, load, memory = self.fetch, self.load, self.port
+        request = memory.request
+        if self.config.pipelined:
+            m.submodules.request = buffer = SkidBuffer(request_layout(self.config))
+            connect(m, buffer.o, flipped(memory.request))
+            request = buffer.i
 
         turn = Signal()  # whose request goes first when both have one: 0 fetch, 1 load
         choice = Signal()
         m.d.comb += [
             choice.eq(Mux(fetch.request.valid & load.request.valid, turn, load.request.valid)),
-            memory.request.valid.eq((fetch.request.valid | load.request.valid) & owners.w_rdy),
-            memory.request.payload.eq(Mux(choice, load.request.payload, fetch.request.payload)),
-            fetch.request.ready.eq(memory.request.ready & owners.w_rdy & ~choice),
-            load.request.ready.eq(memory.request.ready & owners.w_rdy & choice),
+            request.valid.eq((fetch.request.valid | load.request.valid) & owners.w_rdy),
+            request.payload.eq(Mux(choice, load.request.payload, fetch.request.payload)),
+            fetch.request.ready.eq(request.ready & owners.w_rdy & ~choice),
+            load.request.ready.eq(request.ready & owners.w_rdy & choice),
             owners.w_data.eq(choice),
-            owners.w_en.eq(memory.request.valid & memory.request.ready),
+            owners.w_en.eq(request.valid & request.ready),
         ]
-        with m.If(memory.request.valid):
-            m.d.sync += turn.eq(choice ^ memory.request.ready)
+        with m.If(request.valid):
+            m.d.sync += turn.eq(choice ^ request.ready)
 
         m.d.comb += [
             fetch.data.payload.eq(memory.data.payload),

@@ -1,13 +1,17 @@
 """The registers behind the register port: start, status, error, interrupt, base addresses and counters."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, ValueLike
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
 from . import bus, registers
 from .config import Config
+from .delay import delay_line, delayed
 from .fence import PAGE_BITS, fences_layout
 from .registers import AUTOPSY, SEQUENCER, Activity, Control, ErrorCause, Feature, Status, Unit
+
+GROUP = 32
+"""Bytes of the registers of which one is chosen in a cycle, when a read takes two."""
 
 
 def inside_layout() -> data.StructLayout:
@@ -73,7 +77,7 @@ class ControlRegisters(Component):
         fault = Signal(32)
         busy = Signal()
         m.d.comb += [
-            busy.eq(self.busy | running),
+            busy.eq(self.busy | running | (self.start if config.pipelined else 0)),
             self.failed.eq(failed),
             self.interrupt.eq(interrupt_enable & (done | failed)),
         ]
@@ -118,7 +122,8 @@ class ControlRegisters(Component):
         written = {register.name: Signal(name=f"write_{register.name.lower()}") for register in registers.REGISTERS}
         for name, signal in written.items():
             m.d.comb += signal.eq(port.write & (port.address == registers.BY_NAME[name].offset))
-        m.d.comb += [
+        # Pipelined, what reaches the whole NPU comes from a register.
+        m.d["sync" if config.pipelined else "comb"] += [
             self.start.eq(written["CONTROL"] & port.write_data[Control.START] & ~busy & ~failed),
             self.reset.eq(written["CONTROL"] & port.write_data[Control.RESET]),
             self.disconnect.eq(written["CONTROL"] & port.write_data[Control.DISCONNECT]),
@@ -178,12 +183,7 @@ class ControlRegisters(Component):
                 late_cause.eq(Mux(stuck, ErrorCause.NO_PROGRESS, ErrorCause.TIME_LIMIT)),
             ]
 
-        with m.If(port.read):
-            m.d.sync += port.read_data.eq(0)
-            with m.Switch(port.address):
-                for name, value in readable.items():
-                    with m.Case(registers.BY_NAME[name].offset):
-                        m.d.sync += port.read_data.eq(value)
+        self._read(m, {registers.BY_NAME[name].offset: value for name, value in readable.items()})
 
         # What happens in the hardware outranks what the host clears in the same cycle.
         with m.If(self.finished & running):
@@ -216,3 +216,29 @@ class ControlRegisters(Component):
         with m.If(self.reset):
             m.d.sync += [running.eq(0), done.eq(0), failed.eq(0)]
         return m
+
+    def _read(self, m: Module, readable: dict[int, ValueLike]) -> None:
+        """Registers by their addresses; pipelined, one of each group is chosen first, and then the group."""
+        port, address, read = self.port, self.port.address, self.port.read
+        if self.config.pipelined:
+            low = GROUP.bit_length() - 1
+            groups: dict[int, dict[int, ValueLike]] = {}
+            for offset, value in readable.items():
+                groups.setdefault(offset >> low, {})[offset] = value
+            chosen: dict[int, ValueLike] = {}
+            for group, members in groups.items():
+                choice = Signal(32, name=f"group_{group}", reset_less=True)
+                m.d.sync += choice.eq(0)
+                with m.Switch(address[:low]):
+                    for offset, value in members.items():
+                        with m.Case(offset % GROUP):
+                            m.d.sync += choice.eq(value)
+                chosen[group] = choice
+            address = delay_line(m, "group", address[low:], 1, reset_less=True)[-1]
+            readable, read = chosen, delayed(m, "read", read, 1)
+        with m.If(read):
+            m.d.sync += port.read_data.eq(0)
+            with m.Switch(address):
+                for offset, value in readable.items():
+                    with m.Case(offset):
+                        m.d.sync += port.read_data.eq(value)

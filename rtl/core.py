@@ -1,6 +1,6 @@
 """The NPU between its memory port and its register port: instances and connections, no data path of its own."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value, ValueLike
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Member, Out, connect, flipped
 
@@ -99,6 +99,10 @@ class Core(Component):
         for unit, component in units.items():
             m.submodules[f"{unit.name.lower()}_unit"] = resettable(component)
 
+        def late(name: str, value: ValueLike) -> Value:
+            """What need not be known at once, pipelined a cycle later."""
+            return delayed(m, f"{name}_delay", Value.cast(value), int(config.pipelined))
+
         # Memory <-> units.
         connect(m, arbiter.port, flipped(self.read))
         connect(m, sequencer.memory, arbiter.fetch)
@@ -141,14 +145,14 @@ class Core(Component):
 
         # Halves of the accumulator that wait for the drain.
         full = Signal(2)
-        with m.If(control.reset):
-            m.d.sync += full.eq(0)
-        with m.Else():
-            m.d.sync += full.eq(full + accumulator.committed - drain.half_release)
+        full_next = Signal.like(full)
+        # Pipelined, what changes these counts is seen a cycle later.
+        release = late("release", drain.half_release & ~control.reset)
+        m.d.comb += full_next.eq(full + accumulator.committed - release)
+        m.d.sync += full.eq(Mux(control.reset, 0, full_next))
         m.d.comb += [
-            # Pipelined, what changes these counts is seen a cycle later.
-            drain.half_full.eq((full != 0) | (accumulator.committed & int(not config.pipelined))),
-            feeder.release.eq(delayed(m, "release_delay", drain.half_release & ~control.reset, int(config.pipelined))),
+            drain.half_full.eq(full_next != 0 if config.pipelined else (full != 0) | accumulator.committed),
+            feeder.release.eq(release),
         ]
         m.d.comb += [load.bases.eq(control.bases), store.bases.eq(control.bases)]
 
@@ -181,7 +185,7 @@ class Core(Component):
                 trace.tag.eq(Mux(component.activity != Activity.IDLE, component.tag, queue.o.payload.header.tag)),
                 trace.done.eq(gate.retired),
                 trace.done_tag.eq(gate.retired_tag),
-                control.activity[unit].eq(delayed(m, f"{name}_activity", trace.activity, int(config.pipelined))),
+                control.activity[unit].eq(late(f"{name}_activity", trace.activity)),
             ]
 
         # Status and errors.
@@ -193,20 +197,22 @@ class Core(Component):
             sequencer.idle_units.eq(Cat(idle).all()),
             sequencer.stop.eq(control.failed),
             control.busy.eq(sequencer.busy),
-            control.finished.eq(sequencer.finished),
+            control.finished.eq(late("finished", sequencer.finished)),
             control.dispatched.eq(sequencer.dispatched),
             self.interrupt.eq(control.interrupt),
             self.busy.eq(sequencer.busy),
             self.failed.eq(control.failed),
             faults.clear.eq(control.start | control.reset),
-            faults.sequencer.valid.eq(sequencer.error),
-            faults.sequencer.cause.eq(sequencer.error_cause),
-            faults.sequencer.address.eq(sequencer.error_address),
-            faults.left_over.eq(sequencer.finished & left_over(tokens.counts, full, feeder.free_halves)),
+            faults.sequencer.valid.eq(late("sequencer_error", sequencer.error)),
+            faults.sequencer.cause.eq(late("sequencer_cause", sequencer.error_cause)),
+            faults.sequencer.address.eq(late("sequencer_address", sequencer.error_address)),
+            faults.left_over.eq(
+                late("left_over", sequencer.finished & left_over(tokens.counts, full, feeder.free_halves))
+            ),
             faults.load.eq(load.error),
             faults.store.eq(store.error),
-            faults.overflow.eq(delayed(m, "overflow", tokens.overflow, int(config.pipelined))),
-            faults.illegal.eq(Cat(component.illegal for component in units.values())),
+            faults.overflow.eq(late("overflow", tokens.overflow)),
+            faults.illegal.eq(late("illegal", Cat(component.illegal for component in units.values()))),
             faults.started.eq(Cat(gate.started for gate in gates.values())),
             *(faults.flight[unit].eq(gate.flight) for unit, gate in gates.items()),
             control.error.eq(faults.error),
@@ -218,8 +224,13 @@ class Core(Component):
             m.d.comb += [
                 sequencer.window.eq(control.fences.read),
                 self.fences.eq(control.fences),
-                faults.refused_load.eq(self.refused_read),
-                faults.refused_store.eq(self.refused_write),
+                *(
+                    Value.cast(late_refusal).eq(late(name, Value.cast(refusal)))
+                    for name, late_refusal, refusal in (
+                        ("refused_read", faults.refused_load, self.refused_read),
+                        ("refused_write", faults.refused_store, self.refused_write),
+                    )
+                ),
             ]
         if config.protection:
             flaws = Cat(scratchpad.flaw, weights.flaw, parameters.flaw, accumulator.flaw, drain.flaw)

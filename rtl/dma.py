@@ -17,6 +17,7 @@ from .delay import delayed
 from .queue import held, overlaps
 from .registers import BASES, Activity
 from .scratchpad import Scratchpad, read_latency
+from .skid import SkidBuffer
 
 
 def row_layout(config: Config) -> data.StructLayout:
@@ -36,6 +37,13 @@ def row_layout(config: Config) -> data.StructLayout:
             "space": isa.Space,
             "tag": 16,
         }
+    )
+
+
+def word_layout(config: Config) -> data.StructLayout:
+    """A word on its way to an on-chip memory; `final` marks the instruction's last one."""
+    return data.StructLayout(
+        {"write": bus.local_write_layout(config, config.local_bits), "space": isa.Space, "final": 1, "tag": 16}
     )
 
 
@@ -93,16 +101,14 @@ class Rows(Component):
         ]
         if self.config.pipelined:
             # A row is worked out in one cycle and offered from the next one on.
-            offered = Signal()
-            worked_out = Signal(row_layout(self.config))
+            m.submodules.offered = buffer = SkidBuffer(row_layout(config))
+            connect(m, buffer.o, flipped(self.row))
             m.d.comb += [
-                taken.eq(active & (~offered | self.row.ready)),
-                self.row.valid.eq(offered),
-                self.row.payload.eq(worked_out),
+                buffer.i.valid.eq(active & ~self.illegal),
+                buffer.i.payload.eq(row),
+                taken.eq(active & buffer.i.ready),
                 self.instruction.ready.eq(~active),
             ]
-            with m.If(~offered | self.row.ready):
-                m.d.sync += [offered.eq(active & ~self.illegal), worked_out.eq(row)]
         else:
             m.d.comb += [
                 taken.eq(active & self.row.ready),
@@ -189,11 +195,16 @@ def strobe(m: Module, config: Config, row: data.View, begin: Value, end: Value) 
     return strobes
 
 
+def word_latency(config: Config) -> int:
+    """Cycles from memory's giving a word to its being written."""
+    return SkidBuffer.LATENCY if config.pipelined else 0
+
+
 class LoadUnit(Component):
     """Executes LOAD.
 
     Requests run ahead of the data by as many rows as the memory port may have under way, across instructions.
-    A word is written in the cycle in which memory gives it, unless the target is not ready.
+    A word is written in the cycle in which memory gives it, or `word_latency` later, unless the target is not ready.
 
     Members
     -------
@@ -258,17 +269,20 @@ class LoadUnit(Component):
         begin = Signal(init=1)
         moved = Signal()
         end = self.memory.data.payload.last
-        address = word_address(m, config, arriving, begin, moved)
-        strobes = strobe(m, config, arriving, begin, end)
-        valid = Signal()
-        ready = Signal()
+        word = stream.Signature(word_layout(config)).create()
         m.d.comb += [
             arriving.eq(requested.r_data),
-            valid.eq(self.memory.data.valid & requested.r_rdy),
-            self.memory.data.ready.eq(ready & requested.r_rdy),
-            moved.eq(valid & ready),
+            word.valid.eq(self.memory.data.valid & requested.r_rdy),
+            word.payload.write.address.eq(word_address(m, config, arriving, begin, moved)),
+            word.payload.write.data.eq(self.memory.data.payload.data),
+            word.payload.write.strobe.eq(strobe(m, config, arriving, begin, end)),
+            word.payload.space.eq(arriving.space),
+            word.payload.final.eq(end & arriving.final),
+            word.payload.tag.eq(arriving.tag),
+            # The row of a word that comes has been here since it was requested.
+            self.memory.data.ready.eq(word.ready if config.pipelined else word.ready & requested.r_rdy),
+            moved.eq(word.valid & word.ready),
             requested.r_en.eq(moved & end),
-            self.done.eq(delayed(m, "done_delay", moved & end & arriving.final, self.DONE_LATENCY)),
             self.error.valid.eq(moved & self.memory.data.payload.error),
             self.error.decode.eq(self.memory.data.payload.decode),
             self.error.address.eq(arriving.external),
@@ -276,7 +290,18 @@ class LoadUnit(Component):
         ]
         with m.If(moved):
             m.d.sync += begin.eq(end)
-        with m.Switch(arriving.space):
+
+        if config.pipelined:
+            m.submodules.word = buffer = SkidBuffer(word_layout(config))
+            connect(m, word, buffer.i)
+            word = buffer.o
+        valid, ready, written = word.valid, Signal(), Signal()
+        m.d.comb += [
+            word.ready.eq(ready),
+            written.eq(valid & ready),
+            self.done.eq(delayed(m, "done_delay", written & word.payload.final, self.DONE_LATENCY)),
+        ]
+        with m.Switch(word.payload.space):
             for space, target in (
                 (isa.Space.SCRATCHPAD, self.scratchpad),
                 (isa.Space.WEIGHTS, self.weights),
@@ -284,17 +309,16 @@ class LoadUnit(Component):
                 *([(isa.Space.TABLES, self.tables)] if config.tables else []),
             ):
                 m.d.comb += [
-                    target.payload.address.eq(address),
-                    target.payload.data.eq(self.memory.data.payload.data),
-                    target.payload.strobe.eq(strobes),
+                    getattr(target.payload, name).eq(getattr(word.payload.write, name))
+                    for name in ("address", "data", "strobe")
                 ]
                 with m.Case(space):
                     m.d.comb += [target.valid.eq(valid), ready.eq(target.ready)]
             with m.Default():
                 m.d.comb += ready.eq(1)  # a space that does not exist takes everything, so that the unit cannot hang
 
-        m.d.comb += self.tag.eq(Mux(requested.r_rdy, arriving.tag, row.tag))
-        with m.If(moved):
+        m.d.comb += self.tag.eq(Mux(valid, word.payload.tag, Mux(requested.r_rdy, arriving.tag, row.tag)))
+        with m.If(written):
             m.d.comb += self.activity.eq(Activity.BUSY)
         with m.Elif(valid):
             m.d.comb += self.activity.eq(Activity.WAIT_SCRATCHPAD)
@@ -379,12 +403,13 @@ class StoreUnit(Component):
         end = Signal()
         left = Signal(bus.words_bits(config))
         following = Signal(bus.words_bits(config))
+        following_ends = Signal()
         granted = Signal()
         # What was on its way when the unit was reset belongs to nothing any more.
         expected = delayed(m, "expected", granted, read_latency(config))
         m.d.comb += [
             left.eq(Mux(begin, row.words, following)),
-            end.eq(left == 1),
+            end.eq(Mux(begin, row.words == 1, following_ends)),
             granted.eq(self.store_read.valid & self.store_read.ready),
             self.store_read.valid.eq(rows.row.valid & ~read & strobes.w_rdy),
             self.store_read.payload.eq(word_address(m, config, row, begin, granted)),
@@ -394,7 +419,7 @@ class StoreUnit(Component):
             words.w_data.eq(self.store_data),
         ]
         with m.If(granted):
-            m.d.sync += [following.eq(left - 1), begin.eq(end)]
+            m.d.sync += [following.eq(left - 1), following_ends.eq(left == 2), begin.eq(end)]
         m.d.comb += [
             leave.eq((requested | request_now) & (read | (granted & end))),
             rows.row.ready.eq(leave),

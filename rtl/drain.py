@@ -13,7 +13,7 @@ from .parameters import RECORD, parameter_read_layout
 from .protected import flaws
 from .registers import Activity
 from .requantize import SETTINGS, Requantize, requantize_latency
-from .scratchpad import Scratchpad, drain_write_layout
+from .scratchpad import drain_write_latency, drain_write_layout
 from .tables import Tables
 
 LOWEST = -(1 << 31)
@@ -150,7 +150,8 @@ class Drain(Component):
     -------
     instruction : stream of isa.DRAIN whose tokens are taken. The next one is accepted when the last position
         of the one before is issued, and follows it without a bubble.
-    half_full : the half to be drained next is committed; stays until `half_release`.
+    half_full : the half to be drained next is committed; stays until `half_release`. Pipelined, it is so from the next
+        cycle on, and may be said until the next cycle, too.
     half_release : the last sum of a released half is read in this cycle.
     accumulator_read, accumulator_data : the accumulator's drain port.
     parameter_read, parameter_data : the parameter memory's port.
@@ -164,7 +165,7 @@ class Drain(Component):
     def __init__(self, config: Config) -> None:
         self.config = config
         self.latency = latency(config)
-        self.done_latency = self.latency + Scratchpad.WRITE_LATENCY - 1
+        self.done_latency = self.latency + drain_write_latency(config) - 1
         super().__init__(
             {
                 "instruction": In(stream.Signature(isa.DRAIN)),
@@ -189,6 +190,7 @@ class Drain(Component):
         config = self.config
         m.submodules.loops = loops = DrainLoops(config)
         half = Signal()
+        half_full = delayed(m, "half_full", self.half_full, int(config.pipelined))
         m.d.comb += [
             loops.instruction.payload.eq(self.instruction.payload),
             loops.instruction.valid.eq(self.instruction.valid),
@@ -250,7 +252,7 @@ class Drain(Component):
             m.d.sync += emptying.eq(self.done_latency)
         with m.Elif(emptying != 0):
             m.d.sync += emptying.eq(emptying - 1)
-        with m.If(loops.active & ~self.half_full):
+        with m.If(loops.active & ~half_full):
             m.d.comb += self.activity.eq(Activity.WAIT_ARRAY)
         with m.Elif(loops.active | (emptying != 0)):
             m.d.comb += self.activity.eq(Activity.BUSY)

@@ -64,21 +64,27 @@ def countdown(
     restart: Value | int,
     again: Value,
     unit: int,
-) -> tuple[Signal, Signal]:
-    """What is left of a loop, this step included, and whether this step is its last, from a register of its own.
+) -> tuple[Signal, Signal, Signal]:
+    """What is left of a loop, this step included; whether this step is its last, from a register of its own; and
+    whether the next cycle's step is.
 
     With `start` the counter takes the value `first`; with `step` it goes down by `unit`, but starts over with
     `again` after the last step and with `restart`.
     """
     left = Signal.like(first, name=f"{name}_left")
-    last = Signal(name=f"{name}_last")
+    last, next_last = Signal(name=f"{name}_last"), Signal(name=f"{name}_next_last")
+    m.d.comb += next_last.eq(last)
+    m.d.sync += last.eq(next_last)
     with m.If(start):
-        m.d.sync += [left.eq(first), last.eq(first <= unit)]
+        m.d.sync += left.eq(first)
+        m.d.comb += next_last.eq(first <= unit)
     with m.Elif(step & (last | restart)):
-        m.d.sync += [left.eq(again), last.eq(again <= unit)]
+        m.d.sync += left.eq(again)
+        m.d.comb += next_last.eq(again <= unit)
     with m.Elif(step):
-        m.d.sync += [left.eq(left - unit), last.eq(left <= 2 * unit)]
-    return left, last
+        m.d.sync += left.eq(left - unit)
+        m.d.comb += next_last.eq(left <= 2 * unit)
+    return left, last, next_last
 
 
 class DrainLoops(Component):
@@ -93,7 +99,7 @@ class DrainLoops(Component):
     -------
     instruction : stream of isa.DRAIN; the next one is accepted in the cycle in which the last position of the
         one before is issued, or in the next one if it is pipelined or compact.
-    proceed : issue; the half is committed.
+    proceed : issue; the half is committed. If it is pipelined, that is said of the next cycle.
     active : there is an instruction. issue : `position`, `control` and `window_end` are those of this cycle.
     finish : this is the instruction's last position. release : its half is free in the next cycle.
     tag : of the instruction accepted last.
@@ -150,25 +156,40 @@ class DrainLoops(Component):
         held = queue.held(m, config, drain, accept)
 
         # Loop counters, the fastest first.
-        def counter(field: str, step: Value, restart: Value | int = 0, unit: int = 1) -> tuple[Signal, Signal]:
+        def counter(field: str, step: Value, restart: Value | int = 0, unit: int = 1) -> tuple[Signal, Signal, Signal]:
             return countdown(m, field, accept, drain[field], step, restart, held[field], unit)
 
         window_ends, pixel_ends, row_ends = (Signal(name=name) for name in ("window_ends", "pixel_ends", "row_ends"))
-        _, last_window_column = counter("window_width", self.issue)
-        _, last_window_row = counter("window_height", self.issue & last_window_column)
-        channels, last_group = counter("channels", window_ends, unit=lanes)
-        _, last_pixel = counter("pixels", pixel_ends)
-        _, last_packed = counter("group", pixel_ends, restart=last_pixel)
-        _, last_row = counter("rows", row_ends)
+        _, last_window_column, next_window_column = counter("window_width", self.issue)
+        _, last_window_row, next_last_window_row = counter("window_height", self.issue & last_window_column)
+        channels, last_group, next_last_group = counter("channels", window_ends, unit=lanes)
+        _, last_pixel, next_last_pixel = counter("pixels", pixel_ends)
+        _, last_packed, _ = counter("group", pixel_ends, restart=last_pixel)
+        _, last_row, next_last_row = counter("rows", row_ends)
+        # Whether all loops up to one are in their last step.
+        ends = [last_window_column & last_window_row, last_group, last_pixel, last_row]
+        next_ends = [next_window_column & next_last_window_row, next_last_group, next_last_pixel, next_last_row]
+        for index in range(1, len(ends)):
+            ends[index] = ends[index - 1] & ends[index]
+            next_ends[index] = next_ends[index - 1] & next_ends[index]
+        if config.pipelined:
+            registers = Signal(len(ends), name="ends")
+            m.d.sync += registers.eq(Cat(next_ends))
+            ends = list(registers)
         m.d.comb += [
-            self.issue.eq(self.active & self.proceed),
-            window_ends.eq(self.issue & last_window_column & last_window_row),
-            pixel_ends.eq(window_ends & last_group),
-            row_ends.eq(pixel_ends & last_pixel),
-            self.finish.eq(row_ends & last_row),
+            window_ends.eq(self.issue & ends[0]),
+            pixel_ends.eq(self.issue & ends[1]),
+            row_ends.eq(self.issue & ends[2]),
+            self.finish.eq(self.issue & ends[3]),
             self.release.eq(self.finish & held.release),
             self.tag.eq(held.header.tag),
         ]
+
+        if config.pipelined:
+            # From a register, since all registers of the loops are enabled by it.
+            m.d.sync += self.issue.eq((accept | (self.active & ~self.finish)) & self.proceed)
+        else:
+            m.d.comb += self.issue.eq(self.active & self.proceed)
 
         # Loop state.
         row_entry, group_entry = (Signal(layout["entry"].shape, name=name) for name in ("row_entry", "group_entry"))

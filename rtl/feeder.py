@@ -1,5 +1,7 @@
 """Executes CONV: reads activations and weights in the order of the array's passes and says where the sums belong."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
@@ -23,14 +25,54 @@ def issue_latency(config: Config) -> int:
     return 1 + read_latency(config)
 
 
-def restarted(counter: Signal, last: Signal, count: Value) -> list[Any]:
+FLAGS = ("last_ox", "last_oy", "last_n", "last_kx", "last_ky", "run_ends", "first_ox", "first", "pixels_done")
+"""Of the loops, whose next values are needed, too."""
+
+
+class Ahead:
+    """A register of one bit, `now`, and what it will be, `next`."""
+
+    def __init__(self, m: Module, name: str) -> None:
+        self.now = Signal(name=name)
+        self.next = Signal(name=f"next_{name}")
+        m.d.comb += self.next.eq(self.now)
+        m.d.sync += self.now.eq(self.next)
+
+    def to(self, value: Any) -> "Step":
+        """It takes a value."""
+        return Step(self.next.eq(value))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What an Ahead does."""
+
+    statement: Any
+
+
+class State:
+    """Takes assignments to registers, those to an Ahead among them."""
+
+    def __init__(self, m: Module) -> None:
+        self.m = m
+
+    def __iadd__(self, statements: Any) -> "State":
+        for one in statements if isinstance(statements, list) else [statements]:
+            if isinstance(one, Step):
+                self.m.d.comb += one.statement
+            else:
+                self.m.d.sync += one
+        return self
+
+
+def restarted(counter: Signal, last: Ahead, count: Value) -> list[Any]:
     """A loop of `count` steps begins: the counter runs down to zero, and `last` says in time that it is there."""
-    return [counter.eq(count - 1), last.eq(count == 1)]
+    return [counter.eq(count - 1), last.to(count == 1)]
 
 
-def stepped(counter: Signal, last: Signal) -> list[Any]:
+def stepped(counter: Signal, last: Ahead) -> list[Any]:
     """One step of such a loop, not the last one."""
-    return [counter.eq(counter - 1), last.eq(counter == 1)]
+    return [counter.eq(counter - 1), last.to(counter == 1)]
 
 
 class Feeder(Component):
@@ -125,44 +167,75 @@ class Feeder(Component):
         k_left = Signal(local_bits)
         ox, oy, n = (Signal.like(conv[f"{name}_count"], name=name) for name in ("ox", "oy", "n"))
         kx, ky = (Signal.like(conv[f"{name}_count"], name=name) for name in ("kx", "ky"))
-        # Whether each of them is in its last step, and whether the run is in its last chunk, from registers.
+        # Whether each of them is in its last step, and whether the run is in its last chunk.
+        ahead = SimpleNamespace(**{name: Ahead(m, name) for name in FLAGS})
+        state = State(m)
         last_ox, last_oy, last_n, last_kx, last_ky, run_ends = (
-            Signal(name=name) for name in ("last_ox", "last_oy", "last_n", "last_kx", "last_ky", "run_ends")
+            getattr(ahead, name).now for name in ("last_ox", "last_oy", "last_n", "last_kx", "last_ky", "run_ends")
         )
-        first_ox = Signal()  # the next pixel is its row's first
+        first_ox = ahead.first_ox.now  # the next pixel is its row's first
         entry_n, entry = (Signal(entry_bits, name=name) for name in ("entry_n", "entry"))
         line = Signal(line_bits)
         fresh = Signal()  # the first pass of this n
-        first = Signal()  # the first pixel of this pass
-        columns = Signal()  # COLUMNS mode: held.mode, or 0 where it is not built
+        first = ahead.first.now  # the first pixel of this pass
+        columns, next_columns = Signal(), Signal()  # COLUMNS mode: held.mode, or 0 where it is not built
         wait = Signal(8)  # positions until the next one that yields a sum
         yields = Signal()
-        pixels_done = Signal()  # all pixels of this pass are issued, weights still arrive
+        pixels_done = ahead.pixels_done.now  # all pixels of this pass are issued, weights still arrive
         step = Signal(range(steps + 1))  # cycles of this pass so far, up to steps
 
         issue = Signal()
         last_pixel = Signal()
-        pass_end = Signal()
+        pass_end, last_pass = Signal(), Signal()
         last_chunk = Signal()
         pause = Signal()
         # The weights of a pass arrive together with its first pixel.
         may_pause = ~first
         if config.depthwise:
-            m.d.comb += columns.eq(held.mode == isa.Mode.COLUMNS)
+            if config.pipelined:
+                m.d.comb += next_columns.eq(Mux(accept, conv.mode == isa.Mode.COLUMNS, columns))
+                m.d.sync += columns.eq(next_columns)
+            else:
+                m.d.comb += columns.eq(held.mode == isa.Mode.COLUMNS)
             may_pause &= ~columns | first_ox
         stop = self.pause
         if config.compact:
             m.d.comb += self.slot.eq(~active | pixels_done | may_pause)
             stop |= self.drain.valid
-        m.d.comb += pause.eq(stop & may_pause)
         m.d.comb += [
             yields.eq(~columns | (wait == 0)),
-            issue.eq(active & ~pixels_done & ~pause),
-            last_pixel.eq(last_ox & last_oy),
-            pass_end.eq(active & (pixels_done | (issue & last_pixel)) & (step >= steps - 1)),
             last_chunk.eq(columns | run_ends),
-            finish.eq(pass_end & last_chunk & last_kx & last_ky & last_n),
         ]
+        if config.pipelined:
+            # What enables all registers of the loops depends on few registers alone: a pause and an issue are decided
+            # in the cycle before, from what the loops will be at, and so is whether all of them are in their last step.
+            # Two cycles of a pause are enough: a store is served in both before it is known here.
+            paused = Signal()
+            safe = ~ahead.first.next & (~columns | ahead.first_ox.next)
+            next_pause = stop & safe & ~(pause & paused)
+            pixel_ends, n_ends = Signal(), Signal()
+            next_kx_ends = (next_columns | ahead.run_ends.next) & ahead.last_kx.next
+            m.d.sync += [
+                pause.eq(next_pause),
+                paused.eq(pause),
+                issue.eq((accept | (active & ~finish)) & ~ahead.pixels_done.next & ~next_pause),
+                pixel_ends.eq(ahead.last_ox.next & ahead.last_oy.next),
+                n_ends.eq(next_kx_ends & ahead.last_ky.next & ahead.last_n.next),
+            ]
+            m.d.comb += [
+                last_pixel.eq(pixel_ends),
+                pass_end.eq((pixels_done | (issue & pixel_ends)) & (step >= steps - 1)),
+                last_pass.eq(n_ends),
+            ]
+        else:
+            m.d.comb += [
+                pause.eq(stop & may_pause),
+                issue.eq(active & ~pixels_done & ~pause),
+                last_pixel.eq(last_ox & last_oy),
+                pass_end.eq(active & (pixels_done | (issue & last_pixel)) & (step >= steps - 1)),
+                last_pass.eq(last_chunk & last_kx & last_ky & last_n),
+            ]
+        m.d.comb += finish.eq(pass_end & last_pass)
 
         next_row = Signal(address_bits)
         next_row_ky = Signal(address_bits)
@@ -180,53 +253,53 @@ class Feeder(Component):
         ]
 
         with m.If(issue):
-            m.d.sync += [first.eq(0), wait.eq(Mux(yields, held.interval - 1, wait - 1))]
+            state += [ahead.first.to(0), wait.eq(Mux(yields, held.interval - 1, wait - 1))]
             with m.If(yields):
-                m.d.sync += entry.eq(entry + held.entry_step)
+                state += entry.eq(entry + held.entry_step)
             with m.If(~last_ox):
-                m.d.sync += [*stepped(ox, last_ox), first_ox.eq(0), x.eq(x + held.x_step)]
+                state += [*stepped(ox, ahead.last_ox), ahead.first_ox.to(0), x.eq(x + held.x_step)]
             with m.Elif(~last_oy):
-                m.d.sync += [
-                    *stepped(oy, last_oy),
-                    *restarted(ox, last_ox, held.ox_count),
-                    first_ox.eq(1),
+                state += [
+                    *stepped(oy, ahead.last_oy),
+                    *restarted(ox, ahead.last_ox, held.ox_count),
+                    ahead.first_ox.to(1),
                     x.eq(x_k),
                     y.eq(y + held.y_step),
                     row.eq(next_row),
                     wait.eq(held.warmup),
                 ]
             with m.Else():
-                m.d.sync += pixels_done.eq(1)
+                state += ahead.pixels_done.to(1)
         with m.If(active & (step < steps)):
-            m.d.sync += step.eq(step + 1)
+            state += step.eq(step + 1)
 
         with m.If(pass_end):
             # The next pass starts over at its first pixel; which one depends on the fastest loop that goes on.
-            m.d.sync += [
-                pixels_done.eq(0),
-                first.eq(1),
+            state += [
+                ahead.pixels_done.to(0),
+                ahead.first.to(1),
                 step.eq(0),
-                *restarted(ox, last_ox, held.ox_count),
-                first_ox.eq(1),
-                *restarted(oy, last_oy, held.oy_count),
+                *restarted(ox, ahead.last_ox, held.ox_count),
+                ahead.first_ox.to(1),
+                *restarted(oy, ahead.last_oy, held.oy_count),
                 entry.eq(entry_n),
                 wait.eq(held.warmup),
                 fresh.eq(0),
             ]
             with m.If(~last_chunk):
-                m.d.sync += [
+                state += [
                     k_left.eq(k_left - rows),
-                    run_ends.eq(k_left <= 2 * rows),
+                    ahead.run_ends.to(k_left <= 2 * rows),
                     x_k.eq(next_x_k),
                     x.eq(next_x_k),
                     row.eq(row_ky),
                     y.eq(y_ky),
                 ]
             with m.Else():
-                m.d.sync += [k_left.eq(held.run), run_ends.eq(held.run <= rows)]
+                state += [k_left.eq(held.run), ahead.run_ends.to(held.run <= rows)]
                 with m.If(~last_kx):
-                    m.d.sync += [
-                        *stepped(kx, last_kx),
+                    state += [
+                        *stepped(kx, ahead.last_kx),
                         x_kx.eq(next_x_kx),
                         x_k.eq(next_x_kx),
                         x.eq(next_x_kx),
@@ -234,36 +307,36 @@ class Feeder(Component):
                         y.eq(y_ky),
                     ]
                 with m.Else():
-                    m.d.sync += [
-                        *restarted(kx, last_kx, held.kx_count),
+                    state += [
+                        *restarted(kx, ahead.last_kx, held.kx_count),
                         x_kx.eq(held.x0),
                         x_k.eq(held.x0),
                         x.eq(held.x0),
                     ]
                     with m.If(~last_ky):
-                        m.d.sync += [
-                            *stepped(ky, last_ky),
+                        state += [
+                            *stepped(ky, ahead.last_ky),
                             row_ky.eq(next_row_ky),
                             row.eq(next_row_ky),
                             y_ky.eq(next_y_ky),
                             y.eq(next_y_ky),
                         ]
                     with m.Else():
-                        m.d.sync += [
-                            *restarted(ky, last_ky, held.ky_count),
+                        state += [
+                            *restarted(ky, ahead.last_ky, held.ky_count),
                             row_ky.eq(held.address),
                             row.eq(held.address),
                             y_ky.eq(held.y0),
                             y.eq(held.y0),
-                            *stepped(n, last_n),
+                            *stepped(n, ahead.last_n),
                             entry_n.eq(next_entry_n),
                             entry.eq(next_entry_n),
                             fresh.eq(1),
                         ]
         with m.If(finish):
-            m.d.sync += active.eq(0)
+            state += active.eq(0)
         with m.If(accept):
-            m.d.sync += [
+            state += [
                 active.eq(1),
                 half.eq(half ^ conv.acquire),
                 row_ky.eq(conv.address),
@@ -274,19 +347,19 @@ class Feeder(Component):
                 x_k.eq(conv.x0),
                 x.eq(conv.x0),
                 k_left.eq(conv.run),
-                run_ends.eq(conv.run <= rows),
-                *restarted(ox, last_ox, conv.ox_count),
-                first_ox.eq(1),
-                *restarted(oy, last_oy, conv.oy_count),
-                *restarted(n, last_n, conv.n_count),
-                *restarted(kx, last_kx, conv.kx_count),
-                *restarted(ky, last_ky, conv.ky_count),
+                ahead.run_ends.to(conv.run <= rows),
+                *restarted(ox, ahead.last_ox, conv.ox_count),
+                ahead.first_ox.to(1),
+                *restarted(oy, ahead.last_oy, conv.oy_count),
+                *restarted(n, ahead.last_n, conv.n_count),
+                *restarted(kx, ahead.last_kx, conv.kx_count),
+                *restarted(ky, ahead.last_ky, conv.ky_count),
                 entry_n.eq(conv.entry),
                 entry.eq(conv.entry),
                 wait.eq(conv.warmup),
                 fresh.eq(1),
-                first.eq(1),
-                pixels_done.eq(0),
+                ahead.first.to(1),
+                ahead.pixels_done.to(0),
                 step.eq(0),
             ]
 
@@ -325,7 +398,7 @@ class Feeder(Component):
         control = Signal(self.control.shape())
         last_issue = Signal()
         m.d.comb += [
-            last_issue.eq(issue & last_pixel & last_chunk & last_kx & last_ky & last_n),
+            last_issue.eq(issue & last_pixel & last_pass),
             control.valid.eq(issue & yields),
             control.entry.eq(entry),
             control.overwrite.eq(fresh & ~held.accumulate),

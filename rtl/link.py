@@ -10,6 +10,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out, Signature, connect
 
 from .crc import Crc32
+from .delay import delayed
 from .link_protocol import (
     ANSWER,
     CRC_BYTES,
@@ -21,6 +22,7 @@ from .link_protocol import (
     Operation,
     Status,
 )
+from .skid import SkidBuffer
 from .stuffing import Stuffer, Unstuffer
 from .uart import Receiver, Transmitter
 
@@ -53,9 +55,11 @@ class Link(Component):
     -------
     receive, transmit : the line. divisor : clock cycles of one bit.
     port : word_port.
+    pipelined : registers between this and the line.
     """
 
-    def __init__(self, address_bits: int) -> None:
+    def __init__(self, address_bits: int, pipelined: bool = False) -> None:
+        self.pipelined = pipelined
         super().__init__(
             {
                 "receive": In(1, init=1),
@@ -73,11 +77,16 @@ class Link(Component):
         m.submodules.stuffer = stuffer = Stuffer()
         m.submodules.transmitter = transmitter = Transmitter()
         connect(m, stuffer.o, transmitter.i)
+        answer = stuffer.i
+        if self.pipelined:
+            m.submodules.answer = buffer = SkidBuffer(stuffer.i.payload.shape())
+            connect(m, buffer.o, stuffer.i)
+            answer = buffer.i
         m.d.comb += [
             receiver.serial.eq(self.receive),
             receiver.divisor.eq(self.divisor),
-            unstuffer.line_valid.eq(receiver.valid),
-            unstuffer.line.eq(receiver.byte),
+            unstuffer.line_valid.eq(delayed(m, "line_valid", receiver.valid, int(self.pipelined))),
+            unstuffer.line.eq(delayed(m, "line", receiver.byte, int(self.pipelined))),
             self.transmit.eq(transmitter.serial),
             transmitter.divisor.eq(self.divisor),
         ]
@@ -130,7 +139,7 @@ class Link(Component):
                 & (header.words <= MAX_WORDS)
             ),
             fresh.eq(header.sequence != sequence),
-            stuffer.i.payload.byte.eq(piece),
+            answer.payload.byte.eq(piece),
         ]
         with m.If(~answering):
             m.d.comb += port.valid.eq(pending)
@@ -193,12 +202,12 @@ class Link(Component):
                 m.d.comb += [
                     answering.eq(1),
                     crc.clear.eq(1),
-                    stuffer.i.valid.eq(1),
-                    stuffer.i.payload.begin.eq(1),
+                    answer.valid.eq(1),
+                    answer.payload.begin.eq(1),
                 ]
                 with m.If(status == Status.DONE):
                     m.d.sync += sequence.eq(header.sequence)
-                with m.If(stuffer.i.ready):
+                with m.If(answer.ready):
                     words = Mux(reads, header.words, 0)
                     values = {"status": status, "sequence": header.sequence, "words": words}
                     m.d.sync += [data.View(ANSWER, word)[name].eq(value) for name, value in values.items()]
@@ -208,10 +217,10 @@ class Link(Component):
             def send() -> Signal:
                 """Offer `piece` when it is shifted, then begin with the next byte; whether it was the fourth."""
                 fourth = Signal(name="fourth")
-                m.d.comb += [answering.eq(1), stuffer.i.valid.eq(full)]
+                m.d.comb += [answering.eq(1), answer.valid.eq(full)]
                 with m.If(shifted):
                     m.d.sync += full.eq(1)
-                with m.If(full & stuffer.i.ready):
+                with m.If(full & answer.ready):
                     m.d.comb += fourth.eq(count == WORD_BYTES - 1)
                     m.d.sync += [full.eq(0), count.eq(Mux(fourth, 0, count + 1)), shift.eq(8)]
                 return fourth

@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, ResetInserter
 from amaranth.lib.wiring import Component, In, Member, Out, connect, flipped
 
+from . import bus
 from .axi import AxiLite, AxiMaster, axi4_ports, axi_lite_ports, pass_ports
 from .compact_core import CompactCore
 from .config import Config
@@ -51,7 +52,7 @@ class Npu(Component):
         if config.axi:
             master = AxiMaster(config)
             m.submodules.master = ResetInserter(core.disconnect)(master)
-            m.submodules.slave = slave = AxiLite()
+            m.submodules.slave = slave = AxiLite(bus.register_latency(config))
             connect(m, core.read, master.read)
             connect(m, core.write, master.write)
             for name, member in fence_ports(config).items():

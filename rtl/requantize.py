@@ -48,6 +48,12 @@ def partial_products(m: Module, platform: object, x: Value, multiplier: Value) -
     return tuple(products)
 
 
+def product(m: Module, platform: object, a: Value, b: Value) -> Value:
+    """a * b, without a register; a platform may have a method `product(m, a, b)` that builds it of its device's
+    primitive."""
+    return platform.product(m, a, b) if hasattr(platform, "product") else a * b
+
+
 def add_with_carry(a: Value, b: Value, carry: Value) -> Value:
     """`a` + `b` + `carry`, `a` and `b` signed, with one carry chain."""
     return (Cat(1, a).as_signed() + Cat(carry, b).as_signed())[1:].as_signed()
@@ -109,7 +115,7 @@ class Requantize(Component):
         if self.products:
             # The factors come from registers, and the product has a cycle for itself.
             with m.If(self.factors.multiply):
-                m.d.sync += biased.eq(self.factors.a * self.factors.b)
+                m.d.sync += biased.eq(product(m, platform, self.factors.a, self.factors.b))
         shift = self.parameters.shift
         multiplier = delayed(m, "multiplier_delay", self.parameters.multiplier, ADD)
         left, right = Signal(5, reset_less=True), Signal(5, reset_less=True)

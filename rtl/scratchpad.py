@@ -74,6 +74,12 @@ class _Aligned:
         return self.even_part if name == "even" else self.odd_part
 
 
+def drain_write_latency(config: Config) -> int:
+    """Cycles from a write of the drain to its being in the memory: the registers behind the alignment, and pipelined
+    one more in front of the choice between drain and load; and the memory."""
+    return Scratchpad.WRITE_LATENCY + config.pipelined
+
+
 def read_latency(config: Config) -> int:
     """Cycles from a read to its bytes: those of the memory, and the registers in the alignment and behind it."""
     return config.memory_latency + 1 + config.pipelined
@@ -86,8 +92,8 @@ class Scratchpad(Component):
     of an access belongs to its first word when k >= address % B, else to the word behind that; what remains
     is a rotation. Bytes that were never written are undefined.
 
-    A read that is granted WRITE_LATENCY or more cycles after the grant of a write sees it; what a read in
-    between returns of the bytes written is undefined.
+    A read that is granted WRITE_LATENCY or more cycles after the grant of a write, or drain_write_latency after one of
+    the drain, sees it; what a read in between returns of the bytes written is undefined.
 
     Parameters
     ----------
@@ -98,7 +104,7 @@ class Scratchpad(Component):
     array_read : array_read_layout; never stalled.
     array_data : B x unsigned(8); byte j is the byte at address + j, `read_latency` cycles after `array_read`.
     store_read : stream of byte addresses; ready when the array does not read.
-    starved : a `store_read` has waited for PATIENCE cycles; the array should leave out a read.
+    starved : a `store_read` has waited for PATIENCE cycles, pipelined two less; the array should leave out a read.
     store_data, store_valid : a memory word of the bytes from there on, `read_latency` cycles after the grant.
     drain_write : drain_write_layout; never stalled.
     load_write : stream of bus.local_write_layout; ready when the drain does not write to a bank that it needs.
@@ -160,12 +166,13 @@ class Scratchpad(Component):
             address.eq(Mux(array.enable, array.address, store.payload)),
             enable.eq(array.enable | store.valid),
         ]
-        waited = Signal(range(self.PATIENCE + 1))
-        m.d.comb += self.starved.eq(waited == self.PATIENCE)
+        # Pipelined, the array hears of it later.
+        patience = self.PATIENCE - 2 * self.config.pipelined
+        waited = Signal(range(patience + 1))
         with m.If(~store.valid | store.ready):
-            m.d.sync += waited.eq(0)
+            m.d.sync += [waited.eq(0), self.starved.eq(0)]
         with m.Elif(~self.starved):
-            m.d.sync += waited.eq(waited + 1)
+            m.d.sync += [waited.eq(waited + 1), self.starved.eq(waited == patience - 1)]
         offset, even_line, odd_line, in_even = self._split(address)
         m.d.comb += [
             even.read.address.eq(even_line),
@@ -200,7 +207,12 @@ class Scratchpad(Component):
                 ("load", load.payload, Mux(load.valid, load.payload.strobe, 0)),
             )
         )
-        m.d.comb += load.ready.eq(~drain.enable | ~(drained.even & loaded.even | drained.odd & loaded.odd))
+        if config.pipelined:
+            drained = self._registered(m, drained)
+            in_even, in_odd = self._reach(load.payload.address)
+            m.d.comb += load.ready.eq(~(drained.even & in_even | drained.odd & in_odd))
+        else:
+            m.d.comb += load.ready.eq(~drain.enable | ~(drained.even & loaded.even | drained.odd & loaded.odd))
         for name, bank in (("even", even), ("odd", odd)):
             line_register = Signal.like(bank.write.address, name=f"{name}_line", reset_less=True)
             enable_register = Signal(config.word_bytes, name=f"{name}_enable")
@@ -216,6 +228,31 @@ class Scratchpad(Component):
                 bank.write.data.eq(lanes.replicate(config.word_bytes // period)),
                 bank.write.enable.eq(enable_register),
             ]
+
+    def _registered(self, m: Module, write: "_Aligned") -> "_Aligned":
+        """The write of the cycle before."""
+
+        def late(name: str, value: Value) -> Signal:
+            register = Signal.like(value, name=f"late_{name}", reset_less=name != "even" and name != "odd")
+            m.d.sync += register.eq(value)
+            return register
+
+        return _Aligned(
+            late("even", write.even),
+            late("odd", write.odd),
+            late("lanes", write.lanes),
+            *(
+                _Part(late(f"{name}_line", part.line), late(f"{name}_strobe", part.strobe))
+                for name, part in (("even", write.even_part), ("odd", write.odd_part))
+            ),
+        )
+
+    def _reach(self, address: Value) -> tuple[Value, Value]:
+        """Whether a memory word at a byte address may write to the even, to the odd bank: strobes come too late."""
+        size = self.config.word_bytes
+        offset_bits = (size - 1).bit_length()
+        spills = address[:offset_bits] > size - self.config.memory_bytes
+        return ~address[offset_bits] | spills, address[offset_bits] | spills
 
     def _aligned(self, m: Module, name: str, address: Value, payload: Value, strobe: Value, period: int) -> "_Aligned":
         """A write as the banks see it: what each gets of it, and the bytes in their lanes."""

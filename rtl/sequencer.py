@@ -1,15 +1,16 @@
 """Fetches the program and hands each instruction to the queue of its unit."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
-from amaranth.lib import stream
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Out, connect
 
 from . import bus, isa
 from .config import Config
 from .fence import Window, window_layout
 from .legality import UNIT_OF, must_be_zero, parts_in_words, undefined_pairs
 from .registers import ErrorCause, Unit
+from .skid import SkidBuffer
 
 
 class Sequencer(Component):
@@ -72,11 +73,13 @@ class Sequencer(Component):
         fetch_next = Signal.like(fetch_address)
         outside = Signal()  # what would be fetched next is outside the window
         request = self.memory.request
+        # Pipelined, one more is requested in the cycle of the end, and thrown away.
+        goes_on = running if config.pipelined else running & ~ending
         m.d.comb += [
             request.valid.eq(requesting & ~outside),
             request.payload.address.eq(fetch_address),
             request.payload.words.eq(words),
-            requested.eq(running & ~ending & (ahead != depth) & ~outside & (~requesting | request.ready)),
+            requested.eq(goes_on & (ahead != depth) & ~outside & (~requesting | request.ready)),
             fetch_next.eq(Mux(request.valid & request.ready, fetch_address + isa.INSTRUCTION_BYTES, fetch_address)),
         ]
         m.d.sync += requesting.eq(requested | (requesting & ~request.ready & ~outside))
@@ -89,27 +92,42 @@ class Sequencer(Component):
 
         m.submodules.fifo = fifo = SyncFIFO(width=config.memory_width + 2, depth=depth * words)
         arriving = self.memory.data.payload
+        # The first word names the unit; the others follow it there.
+        opcode_held = Signal(isa.Opcode, init=isa.Opcode.END)
+        layout = data.StructLayout(
+            {
+                "word": config.memory_width,
+                "error": 1,
+                "decode": 1,
+                "index": range(max(words, 2)),
+                "opcode": Value.cast(opcode_held).shape(),
+            }
+        )
+        fetched = stream.Signature(layout).create()
+        next_index = Signal(range(max(words, 2)))
         m.d.comb += [
             fifo.w_data.eq(Cat(arriving.data, arriving.error, arriving.decode)),
             fifo.w_en.eq(self.memory.data.valid),
             self.memory.data.ready.eq(fifo.w_rdy),
+            fetched.valid.eq(fifo.r_rdy),
+            Cat(fetched.payload.word, fetched.payload.error, fetched.payload.decode).eq(fifo.r_data),
+            fetched.payload.index.eq(next_index),
+            fetched.payload.opcode.eq(Mux(next_index == 0, fifo.r_data[:4], opcode_held)),
+            fifo.r_en.eq(fetched.ready),
         ]
-
-        # The first word names the unit; the others follow it there.
-        word = Signal(unsigned(config.memory_width))
-        unread = Signal()
-        index = Signal(range(max(words, 2)))
+        with m.If(fetched.valid & fetched.ready):
+            m.d.sync += [
+                next_index.eq(Mux(next_index == words - 1, 0, next_index + 1)),
+                opcode_held.eq(fetched.payload.opcode),
+            ]
+        if config.pipelined:
+            m.submodules.fetched = buffer = SkidBuffer(layout)
+            connect(m, fetched, buffer.i)
+            fetched = buffer.o
+        word, unread, index = fetched.payload.word, fetched.payload.error, fetched.payload.index
         opcode = Signal(isa.Opcode, init=isa.Opcode.END)
-        opcode_held = Signal(isa.Opcode, init=isa.Opcode.END)
-        ready = Signal()
-        take = Signal()
-        known = Signal()
-        m.d.comb += [
-            word.eq(fifo.r_data[: config.memory_width]),
-            unread.eq(fifo.r_data[config.memory_width]),
-            opcode.eq(Mux(index == 0, word[:4], opcode_held)),
-            fifo.r_en.eq(take),
-        ]
+        ready, take, known = Signal(), Signal(), Signal()
+        m.d.comb += [opcode.eq(fetched.payload.opcode), fetched.ready.eq(take)]
         with m.Switch(opcode):
             for code, unit in UNIT_OF.items():
                 with m.Case(code):
@@ -118,22 +136,19 @@ class Sequencer(Component):
                         known.eq(1),
                         ready.eq(queue.ready),
                         queue.payload.eq(word),
-                        queue.valid.eq(running & ~self.error & fifo.r_rdy),
+                        queue.valid.eq(running & ~self.error & fetched.valid),
                     ]
             with m.Case(isa.Opcode.END):
                 m.d.comb += [known.eq(1), ready.eq(1)]
 
         complete = Signal()
         m.d.comb += [
-            take.eq(fifo.r_rdy & (flushing | (running & ~self.error & (ready | ~known)))),
+            take.eq(fetched.valid & (flushing | (running & ~self.error & (ready | ~known)))),
             complete.eq(take & (index == words - 1)),
         ]
+        taken_opcode = Signal(isa.Opcode, init=isa.Opcode.END)
         with m.If(take):
-            m.d.sync += index.eq(index + 1)
-            with m.If(index == 0):
-                m.d.sync += opcode_held.eq(opcode)
-            with m.If(index == words - 1):
-                m.d.sync += index.eq(0)
+            m.d.sync += taken_opcode.eq(opcode)
         refused = Signal()  # a request that was promised and not made
         m.d.comb += refused.eq(requesting & outside)
         m.d.sync += ahead.eq(ahead + requested - complete - refused)
@@ -146,21 +161,28 @@ class Sequencer(Component):
         m.d.comb += word_failure.eq(Mux(index == 0, ErrorCause.NONE, failure))
         with m.If((index == 0) | (failure == ErrorCause.NONE)):
             with m.If(unread):
-                m.d.comb += word_failure.eq(Mux(fifo.r_data[-1], ErrorCause.READ_DECODE_ERROR, ErrorCause.READ_ERROR))
+                m.d.comb += word_failure.eq(
+                    Mux(fetched.payload.decode, ErrorCause.READ_DECODE_ERROR, ErrorCause.READ_ERROR)
+                )
             with m.Elif(~known | illegal):
                 m.d.comb += word_failure.eq(ErrorCause.ILLEGAL_INSTRUCTION)
         with m.If(take):
             m.d.sync += failure.eq(word_failure)
         m.d.sync += judged.eq(running & complete)
-        with m.If(judged & (opcode_held != isa.Opcode.END)):
+        with m.If(judged & (taken_opcode != isa.Opcode.END)):
             m.d.sync += address.eq(address + isa.INSTRUCTION_BYTES)
 
         # Nothing that was fetched is left, and what comes next is outside.
-        stray = Signal()
-        m.d.comb += stray.eq(running & outside & (ahead == 0) & ~judged)
+        bad, stray = Signal(), Signal()
+        lost = running & outside & (ahead == 0) & ~judged
+        if config.pipelined:
+            # From registers; what is lost stays so.
+            m.d.comb += bad.eq(running & complete & (word_failure != ErrorCause.NONE))
+            m.d.sync += [stray.eq(lost & ~self.error), self.error.eq(bad | (lost & ~self.error))]
+        else:
+            m.d.comb += [bad.eq(judged & (failure != ErrorCause.NONE)), stray.eq(lost), self.error.eq(bad | stray)]
         m.d.comb += [
             self.dispatched.eq(running & complete),
-            self.error.eq((judged & (failure != ErrorCause.NONE)) | stray),
             self.error_cause.eq(Mux(stray, ErrorCause.FENCE, failure)),
             self.error_address.eq(address),
             self.fetching.eq(running),

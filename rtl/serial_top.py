@@ -9,6 +9,7 @@ from .link import Link
 from .link_protocol import DEFAULT_BAUD, DIVISOR_BITS, MIN_DIVISOR, OWN_REGISTERS, LinkRegister
 from .npu import Npu
 from .port_memory import PortMemory, check_memory, word_address_bits
+from .registered_port_memory import RegisteredPortMemory
 
 
 class SerialTop(Component):
@@ -39,8 +40,9 @@ class SerialTop(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.npu = npu = Npu(self.config)
-        m.submodules.memory = memory = PortMemory(self.config, self.memory_bytes)
-        m.submodules.link = link = Link(word_address_bits(self.memory_bytes))
+        kind = RegisteredPortMemory if self.config.memory_latency == 2 else PortMemory
+        m.submodules.memory = memory = kind(self.config, self.memory_bytes)
+        m.submodules.link = link = Link(word_address_bits(self.memory_bytes), self.config.pipelined)
         connect(m, npu.read, memory.read)
         connect(m, npu.write, memory.write)
         m.d.comb += [
@@ -56,13 +58,18 @@ class SerialTop(Component):
         taken, own, own_read = Signal(), Signal(), Signal()
         divisor = Signal(DIVISOR_BITS, init=self.divisor)
         own_data = Signal(32)
+        register_ready = Signal()
+        if self.config.pipelined:
+            # Behind a register, since so much depends on a write; what is read is there in the second cycle.
+            m.d.sync += [taken.eq(port.valid & port.registers & ~taken & ~register_ready), register_ready.eq(taken)]
+        else:
+            m.d.comb += [taken.eq(port.valid & port.registers), register_ready.eq(1)]
         m.d.comb += [
             memory.host.valid.eq(port.valid & ~port.registers),
             memory.host.write.eq(port.write),
             memory.host.address.eq(port.address),
             memory.host.write_data.eq(port.write_data),
-            port.ready.eq(port.registers | memory.host.ready),
-            taken.eq(port.valid & port.registers),
+            port.ready.eq(Mux(port.registers, register_ready, memory.host.ready)),
             own.eq(port.address[OWN_REGISTERS.bit_length() - 3]),
             registers.address.eq(Cat(Const(0, 2), port.address[:10])),
             registers.write.eq(taken & port.write & ~own),

@@ -22,9 +22,9 @@ DRAIN_LATENCY = 9
 write."""
 TABLES = 2
 """Memories of look-up tables on a value's way through the drain."""
-PIPELINED_FEEDER, PIPELINED_DRAIN, PIPELINED_GATE = 1, 3, 1
-"""What the registers of a pipelined NPU add: to the scratchpad's reads, to the drain, and wherever a unit waits for a
-token, a half or its own last step."""
+PIPELINED_FEEDER, PIPELINED_DRAIN, PIPELINED_GATE, PIPELINED_WORD, PIPELINED_REQUEST = 1, 4, 1, 1, 1
+"""What the registers of a pipelined NPU add: to the scratchpad's reads, to the drain, wherever a unit waits for a
+token, a half or its own last step, to a word from memory, and to asking for it."""
 MEMORY_LATENCY = 10
 """Of the memory that is reckoned with, if nothing else is said: from an address to the first word, and from the last
 word to the response."""
@@ -97,6 +97,24 @@ def store_latency(config: Config, memory: int = MEMORY_LATENCY) -> int:
     return latency
 
 
+def read_latency(config: Config) -> int:
+    """From asking the memory that is reckoned with to the first word, if nothing was asked for before."""
+    latency: int = READ_LATENCY + PIPELINED_REQUEST * config.pipelined
+    return latency
+
+
+def dispatch_latency(config: Config) -> int:
+    """From an instruction's last word to its being offered to its gate, if its unit is idle."""
+    latency: int = DISPATCH_LATENCY + PIPELINED_WORD * config.pipelined
+    return latency
+
+
+def load_latency(config: Config) -> int:
+    """From a LOAD's last word to its completion."""
+    latency: int = LOAD_LATENCY + PIPELINED_WORD * config.pipelined
+    return latency
+
+
 def gate_latency(config: Config) -> int:
     """From a token, an accumulator half or a unit's last step to what waits for it."""
     latency: int = PIPELINED_GATE * config.pipelined
@@ -144,9 +162,10 @@ class Pipeline:
         self.words = instruction_words(config)
         self.dispatched = 0
         """When the last word of the last instruction went to its queue."""
-        self.memory: int = FIRST_FETCH + config.fetch_depth * self.words
+        first = FIRST_FETCH + PIPELINED_REQUEST * config.pipelined
+        self.memory: int = first + config.fetch_depth * self.words
         """When all words that memory was asked for have arrived."""
-        self.fetched = deque(FIRST_FETCH + self.words * (index + 1) for index in range(config.fetch_depth))
+        self.fetched = deque(first + self.words * (index + 1) for index in range(config.fetch_depth))
         """When the instructions that are fetched ahead are there."""
         slots = config.queue_depth + 1
         self.accepted: dict[Unit, deque[int]] = {unit: deque([-self.words] * slots, slots) for unit in Unit}
@@ -179,12 +198,12 @@ class Pipeline:
         self.dispatched = max(self.fetched.popleft(), max(self.dispatched, waiting[0]) + self.words)
         self.fetched.append(self._read(self.dispatched, self.words))
         # The queue puts one instruction together while the unit works on the one before.
-        offered = max(self.dispatched + DISPATCH_LATENCY, waiting[-1] + self.words, after)
+        offered = max(self.dispatched + dispatch_latency(self.config), waiting[-1] + self.words, after)
         return max(offered + gate_latency(self.config), self.free[unit])
 
     def _read(self, asked: int, words: int) -> int:
         """When `words` words that memory is asked for at `asked` have arrived; it answers in order."""
-        self.memory = max(self.memory, asked + READ_LATENCY) + words
+        self.memory = max(self.memory, asked + read_latency(self.config)) + words
         return self.memory
 
     def conv(self, cycles: int, short: int = 0, acquire: bool = True, commit: bool = True, after: int = 0) -> Times:
@@ -216,12 +235,12 @@ class Pipeline:
         accepted = self._accept(Unit.LOAD, after)
         self.accepted[Unit.LOAD].append(accepted)
         self.free[Unit.LOAD] = accepted + 1 + gate_latency(self.config)
-        return Times(accepted, accepted, self._read(accepted + gate_latency(self.config), words) + LOAD_LATENCY)
+        arrived = self._read(accepted + gate_latency(self.config), words)
+        return Times(accepted, accepted, arrived + load_latency(self.config))
 
     def load_arrivals(self, count: int) -> list[tuple[int, int]]:
         """When the first bytes of an input of `count` bytes would be there, if it were loaded from now on."""
         step = self.config.memory_bytes
-        start = (
-            max(self.dispatched + self.words + DISPATCH_LATENCY + READ_LATENCY, self.memory + self.words) + LOAD_LATENCY
-        )
+        asked = self.dispatched + self.words + dispatch_latency(self.config)
+        start = max(asked + read_latency(self.config), self.memory + self.words) + load_latency(self.config)
         return [(min(have, count), start + have // step) for have in range(step, count + step, step)]

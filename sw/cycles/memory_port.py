@@ -9,7 +9,7 @@ from typing import Protocol
 from weft.rtl.config import Config
 from weft.rtl.isa import Instruction
 
-from .estimate import MEMORY_LATENCY, READ_LATENCY, Memory
+from .estimate import MEMORY_LATENCY, Memory, read_latency
 
 Event = Callable[[], None]
 
@@ -88,7 +88,7 @@ class MemoryPort:
         config = clock.config
         self.burst_words = burst_beats(config) * config.axi_width // config.memory_width
         self.outstanding = config.axi_outstanding
-        self.latency = READ_LATENCY - MEMORY_LATENCY + clock.memory.latency
+        self.latency = read_latency(clock.config) - MEMORY_LATENCY + clock.memory.latency
         self.word_cycles = config.memory_bytes / clock.memory.bytes_per_cycle(config)
         self.shared = clock.memory.bandwidth is not None
         self.waiting: dict[bool, deque[_Request]] = {False: deque(), True: deque()}

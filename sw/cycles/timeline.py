@@ -12,10 +12,8 @@ from weft.rtl.registers import Unit
 
 from .compact import compact_timeline
 from .estimate import (
-    DISPATCH_LATENCY,
     FIRST_FETCH,
     HALVES,
-    LOAD_LATENCY,
     READ_LATENCY,
     UNIT_OF,
     USUAL_MEMORY,
@@ -23,10 +21,12 @@ from .estimate import (
     Times,
     array_latency,
     conv_cycles,
+    dispatch_latency,
     drain_cycles,
     drain_latency,
     gate_latency,
     instruction_words,
+    load_latency,
     store_latency,
 )
 from .memory_port import Event, MemoryPort, Writes, share_of
@@ -125,7 +125,7 @@ class Timeline:
 
     def _passed(self, queue: _Queue) -> None:
         unit = UNIT_OF[self.program[self._next].opcode]
-        queue.waiting.append((self._next, self.now + DISPATCH_LATENCY + self._gate))
+        queue.waiting.append((self._next, self.now + dispatch_latency(self.config) + self._gate))
         self._dispatched = self.now
         self._dispatching = False
         self._next += 1
@@ -253,7 +253,7 @@ class Timeline:
         self._accept(Unit.ARRAY)
 
     def _loaded(self, number: int, accepted: int) -> None:
-        self._complete(number, accepted, accepted, self.now + LOAD_LATENCY)
+        self._complete(number, accepted, accepted, self.now + load_latency(self.config))
 
     def _complete(self, number: int, accepted: int, start: int, done: int) -> None:
         """The instruction is complete at `done`, and gives its tokens then."""

@@ -7,15 +7,34 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 from weft.fpga import bench
-from weft.fpga.bench import MEDIUM, ROWS, ULX3S, Row, lenet_cycles, measure, path, resources, table
-from weft.fpga.flow import synthesize
+from weft.fpga.bench import (
+    BEGIN,
+    END,
+    HEADS,
+    ROWS,
+    ULX3S,
+    array_row,
+    cells,
+    inserted,
+    lenet_cycles,
+    measure,
+    path,
+    resources,
+    table,
+)
+from weft.fpga.boards import BOARDS
+from weft.fpga.ecp5 import Ecp5
+from weft.fpga.few_pins import FewPins
+from weft.fpga.flow import design, synthesize
 from weft.fpga.report import read_report
 from weft.fpga.tools import PACKAGES, variable
 from weft.rtl.config import Config
+from weft.rtl.npu import Npu
+from weft.sw.errors import UserError
 
 from tests.fpga.fake_tools import ECPPACK, NEXTPNR, REPORT, YOSYS, install
 
-SMALL = Row("small", Config(rows=2, cols=2, weight_rows=2, weight_tiles=64, scratchpad_bytes=512), True, 90)
+SMALL = array_row("small", Config(rows=2, cols=2, weight_rows=2, weight_tiles=64, scratchpad_bytes=512), 90)
 
 
 @pytest.fixture
@@ -30,27 +49,47 @@ def report():
 
 
 def test_resources_and_path_in_words():
-    assert resources(report()) == ["3 of 10", "2 of 10", "0 of 4", "0 of 0"]
+    assert resources(report()) == ["3 of 10", "2 of 10", "0 of 4", ""]
     assert path(report()) == "a to c: 3.88 ns, 3.00 of them routing, 1 cells between"
     assert path(replace(report(), paths=())) == ""
 
 
 @pytest.mark.usefixtures("fakes")
 def test_table_of_a_design():
-    console = Console(file=io.StringIO(), width=200)
-    build, reports = measure(SMALL, ULX3S, 3, console)
+    console = Console(file=io.StringIO(), width=300)
+    build, reports = measure(SMALL, 3, console)
     assert build.report.fmax == 105
-    console.print(table([(SMALL, build, reports)], ULX3S))
-    text = console.file.getvalue()
-    for part in ("105.0 MHz", "95, 100, 105", "90 MHz", "3 of 10"):
-        assert part in text
+    line = cells(SMALL, build, reports)
+    assert line[:5] == ["small", "105.0 MHz", "95.0, 100.0, 105.0", "90 MHz", "3 of 10"]
+    console.print(table([line]))
+    assert all(cell in console.file.getvalue() for cell in line)
+    with_network = cells(replace(SMALL, config=BOARDS["ulx3s"].config), build, reports)
+    cycles = lenet_cycles(BOARDS["ulx3s"].config)
+    assert with_network[8] == f"{cycles:,} cycles, {cycles / 105:,.1f} us"
+
+
+def test_pages_keep_the_lines_of_other_designs():
+    first, second = [[ROWS[index].name, *(str(index) for _ in HEADS[1:])] for index in (0, 1)]
+    page = f"before\n{BEGIN}\n{END}\nafter\n"
+    both = inserted(inserted(page, [second]), [first])
+    assert both == inserted(page, [first, second])
+    assert both.startswith("before\n")
+    assert both.endswith("\nafter\n")
+    again = inserted(both, [[ROWS[1].name, *("new" for _ in HEADS[1:])]])
+    assert again.splitlines()[4:6] == [f"| {' | '.join(first)} |", f"| {ROWS[1].name} |{' new |' * (len(HEADS) - 1)}"]
+    with pytest.raises(UserError) as caught:
+        inserted("nothing", [])
+    assert str(caught.value) == f"the page has no lines {BEGIN} and {END}"
 
 
 @pytest.mark.usefixtures("fakes")
-def test_command_line(monkeypatch, capsys):
+def test_command_line(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(bench, "ROWS", (SMALL,))
-    assert bench.main(["--seeds", "1"]) == 0
-    assert "small is limited by a to c" in capsys.readouterr().out
+    page = tmp_path / "page.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    assert bench.main(["--seeds", "1", "--docs", str(page)]) == 0
+    assert "small" in capsys.readouterr().out
+    assert "| small | 95.0 MHz |" in page.read_text()
     monkeypatch.setenv("NEXTPNR_ECP5", "nowhere")
     assert bench.main(["--seeds", "2"]) == 2
     assert capsys.readouterr().err == "error: NEXTPNR_ECP5 is 'nowhere', and there is no such program\n"
@@ -58,8 +97,8 @@ def test_command_line(monkeypatch, capsys):
 
 def test_lenet_stays_within_its_time():
     """100 microseconds at the clock that the whole design must reach, and all weights in block RAM."""
-    assert lenet_cycles(MEDIUM) <= 6000
-    assert ROWS[0].frequency == 100
+    assert lenet_cycles(BOARDS["ulx3s"].config) <= 6000
+    assert ROWS[0].bar == 100
 
 
 def test_multipliers_and_memories_of_a_small_design_are_explicit(monkeypatch):
@@ -77,7 +116,8 @@ def test_multipliers_and_memories_of_a_small_design_are_explicit(monkeypatch):
         axi=False,
         **bench.REGISTERED,
     )
-    folder = synthesize(Row("small", config, False, 50).design(), ULX3S)
+    made = design(FewPins(Npu(config)), "top", config=config, technology=Ecp5())
+    folder = synthesize(made, ULX3S)
     netlist = (folder / "netlist.v").read_text()
     assert netlist.count("MULT18X18D #(") == 4 + 4
     # Two banks of the scratchpad and of the weights, two halves for two columns, and three for a parameter record.

@@ -14,6 +14,13 @@ def test_models_that_come_with_yosys():
     assert not any("`include" in cell_models(family) for family in FILES)
 
 
+def test_models_of_cells_that_yosys_has_none_of():
+    ecp5 = cell_models("ecp5")
+    for cell in ("LUT4", "CCU2C", "PFUMX", "L6MUX21", "TRELLIS_FF", "TRELLIS_DPR16X4", "MULT18X18D", "PDPW16KD"):
+        assert f"module {cell} " in ecp5.replace("(", " ")
+    assert len(re.findall(r"^module DP16KD\b", ecp5, re.MULTILINE)) == 1  # Yosys' own is a black box
+
+
 def test_a_family_without_models():
     with pytest.raises(UserError) as caught:
         cell_models("gowin")

@@ -17,6 +17,12 @@ def test_ice40_is_never_synthesized_with_dsp():
     assert "-dsp" not in ice40("up5k", "sg48").synthesis
 
 
+def test_sizes():
+    assert ecp5("85k", "CABGA381", 6).size == "85k"
+    assert ice40("up5k", "sg48").size == "up5k"
+    assert gowin("GW2A-LV18PG256C8/I7", "GW2A-18", "GW2A-18C").size == "GW2A-LV18PG256C8/I7"
+
+
 def test_board_adds_to_what_the_packer_is_told():
     assert ecp5("25k", "CABGA256", 6).with_pack("--compress").pack == ("--compress",)
 

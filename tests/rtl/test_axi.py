@@ -470,7 +470,7 @@ def test_register_accesses_arrive_once_and_in_order(seed):
 def test_latencies_of_registers():
     bench = LiteBench([(0x10,)])
     bench.run()
-    assert bench.r.first_offer == bench.ar.taken[0] + AxiLite.READ_LATENCY
+    assert bench.r.first_offer == bench.ar.taken[0] + bench.dut.READ_LATENCY
     bench = LiteBench([(0x10, 1, 0xF)])
     bench.run()
     assert bench.b.first_offer == bench.aw.taken[0] + AxiLite.WRITE_LATENCY

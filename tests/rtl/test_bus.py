@@ -83,7 +83,7 @@ def test_a_side_that_waits_is_next_although_the_other_asks_in_every_cycle():
 def test_requests_and_data_pass_in_their_own_cycle():
     bench = Bench({"fetch": [], "load": [(0, 4)]})
     bench.run()
-    assert ReadArbiter.LATENCY == 0
+    assert bench.dut.LATENCY == 0
     assert bench.memory.request.first_offer == 0
     assert bench.sinks["load"].taken == bench.memory.data.taken == [3, 4, 5, 6]
 

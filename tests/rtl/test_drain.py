@@ -13,7 +13,7 @@ from weft.rtl.drain import Drain, Lane, latency
 from weft.rtl.isa import Combine, Rounding
 from weft.rtl.registers import Activity
 from weft.rtl.requantize import requantize_latency
-from weft.rtl.scratchpad import Scratchpad
+from weft.rtl.scratchpad import drain_write_latency
 from weft.rtl.tables import Tables
 
 from tests.rtl.common import simulate, wrap32
@@ -445,7 +445,7 @@ def test_activity_and_tag():
     assert states[4:8] == [Activity.WAIT_ARRAY] * 4
     assert states[8:10] == [Activity.BUSY] * 2
     assert states[10:30] == [Activity.WAIT_ARRAY] * 20
-    assert dut.done_latency == dut.latency + Scratchpad.WRITE_LATENCY - 1 == 10
+    assert dut.done_latency == dut.latency + drain_write_latency(config) - 1 == 10
     assert states[30 : trace.done[1] + 1] == [Activity.BUSY] * (2 + dut.done_latency)
     assert set(states[trace.done[1] + 1 :]) == {Activity.IDLE}
     assert {tag for _, tag in trace.activity[4:10]} == {7}

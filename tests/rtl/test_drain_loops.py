@@ -28,7 +28,7 @@ def test_countdown_starts_over_after_the_last_step(first, again, unit):
     m = Module()
     start, step = Signal(), Signal()
     first_value, again_value = Signal(8, init=first), Signal(8, init=again)
-    left, last = countdown(m, "count", start, first_value, step, 0, again_value, unit)
+    left, last, _ = countdown(m, "count", start, first_value, step, 0, again_value, unit)
 
     async def testbench(ctx):
         ctx.set(start, 1)

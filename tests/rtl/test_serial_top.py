@@ -11,7 +11,7 @@ from weft.rtl.registers import BY_NAME, IDENTITY, INTERFACE_VERSION, Control, Er
 from weft.rtl.serial_top import SerialTop, divisor_of
 from weft.sw.serial.link import SerialLink
 
-from tests.boards import CLOCK_HZ, CONFIG, MEMORY_BYTES, board
+from tests.boards import BOARD, REGISTERED_BOARD, board, registered_board
 from tests.rtl.link_host import register
 
 
@@ -20,25 +20,32 @@ def read(link, offset, count=1):
     return [int.from_bytes(raw[start : start + 4], "little") for start in range(0, len(raw), 4)]
 
 
-def test_registers_of_the_link_and_of_the_npu():
-    link = SerialLink(board())
+KINDS = [(BOARD, board), (REGISTERED_BOARD, registered_board)]
+
+
+@pytest.mark.parametrize("known, made", KINDS, ids=["plain", "registered"])
+def test_registers_of_the_link_and_of_the_npu(known, made):
+    link = SerialLink(made())
     # The divisor is the one that the simulation has set.
-    assert read(link, LinkRegister.IDENTITY, 4) == [LINK_IDENTITY, MEMORY_BYTES, CLOCK_HZ, 4]
-    assert read(link, 0, 3) == [IDENTITY, INTERFACE_VERSION, CONFIG.digest32]
+    assert read(link, LinkRegister.IDENTITY, 4) == [LINK_IDENTITY, known.memory_bytes, known.clock_hz, 4]
+    assert read(link, 0, 3) == [IDENTITY, INTERFACE_VERSION, known.config.digest32]
     link.write(register(BY_NAME["PROGRAM"].offset), bytes(range(20)))
     assert link.read(register(BY_NAME["PROGRAM"].offset), 20) == bytes(range(20))
 
 
-def test_memory_is_all_there():
-    link = SerialLink(board())
-    parts = {address: bytes([address >> 8 & 255, address & 255, 7, 9]) for address in (0, 4, 1020, MEMORY_BYTES - 4)}
+@pytest.mark.parametrize("known, made", KINDS, ids=["plain", "registered"])
+def test_memory_is_all_there(known, made):
+    link = SerialLink(made())
+    places = (0, 4, 1020, known.memory_bytes - 4)
+    parts = {address: bytes([address >> 8 & 255, address & 255, 7, 9]) for address in places}
     for address, part in parts.items():
         link.write(address, part)
     assert {address: link.read(address, 4) for address in parts} == parts
 
 
-def test_a_program_that_is_none_fails_and_a_reset_clears():
-    link = SerialLink(board())
+@pytest.mark.parametrize("made", [board, registered_board])
+def test_a_program_that_is_none_fails_and_a_reset_clears(made):
+    link = SerialLink(made())
     link.write(0, bytes(64))
     link.write(register(BY_NAME["PROGRAM"].offset), bytes(4))
     link.write(register(BY_NAME["CONTROL"].offset), bytes([1 << Control.START, 0, 0, 0]))
@@ -68,4 +75,4 @@ def test_baud_rates_that_cannot_be(clock, baud, sentence):
 
 def test_axi_is_no_serial_link():
     with pytest.raises(ValueError, match=r"^a board with a serial link takes a configuration with axi = false$"):
-        SerialTop(Config(), MEMORY_BYTES, CLOCK_HZ)
+        SerialTop(Config(), BOARD.memory_bytes, BOARD.clock_hz)

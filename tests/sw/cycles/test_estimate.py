@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 from weft.rtl.config import Config
-from weft.rtl.dma import LoadUnit
+from weft.rtl.dma import LoadUnit, word_latency
 from weft.rtl.drain import Drain
 from weft.rtl.feeder import Feeder
 from weft.rtl.registers import Unit
@@ -20,22 +20,31 @@ from weft.sw.cycles.estimate import (
     conv_cycles,
     drain_cycles,
     drain_latency,
+    load_latency,
 )
 
 CONFIG = Config(rows=8, cols=8, weight_rows=4, lanes=2, memory_width=64, axi_width=64)
 WORDS = 8
 SLOWER = CONFIG.replace(tables=True, memory_latency=2, multiply_latency=2)
+PIPELINED = SLOWER.replace(pipelined=True)
 
 
 @pytest.mark.parametrize(
     "config",
-    [Config(rows=1, cols=1), CONFIG, Config(rows=5, cols=3, weight_rows=5), CONFIG.replace(tables=True), SLOWER],
-    ids=lambda config: f"{config.rows}x{config.cols}{' with tables' * config.tables}, {config.memory_latency}",
+    [
+        Config(rows=1, cols=1),
+        CONFIG,
+        Config(rows=5, cols=3, weight_rows=5),
+        CONFIG.replace(tables=True),
+        SLOWER,
+        PIPELINED,
+    ],
+    ids=["1x1", "8x8", "5x3", "tables", "slower", "pipelined"],
 )
 def test_latencies_are_those_of_the_units(config):
     assert array_latency(config) == Feeder(config).done_latency
     assert drain_latency(config) == Drain(config).done_latency
-    assert LoadUnit(config).DONE_LATENCY == LOAD_LATENCY
+    assert LoadUnit(config).DONE_LATENCY + word_latency(config) == load_latency(config)
 
 
 def test_cycles():

@@ -14,6 +14,8 @@ COLOURS = (
     *("#b07aa1", "#ff9da7", "#9c755f", "#8cd17d", "#499894", "#d37295"),
 )
 OTHER, OTHER_COLOUR = "other", "#bab0ac"
+WRITTEN = "top"
+"""The module's name in what nextpnr for ECP5 writes, whatever the design's top is called."""
 TILE = 8
 """Pixels of a tile's side."""
 
@@ -38,7 +40,8 @@ def placement(text: str, top: str) -> list[Cell]:
     top
         Name of the top module.
     """
-    module = json.loads(text)["modules"][top]
+    modules = json.loads(text)["modules"]
+    module = modules[top] if top in modules else modules[WRITTEN]
     nets = {bit: name for name, net in module["netnames"].items() for bit in net["bits"]}
     cells = []
     for name, cell in sorted(module["cells"].items()):

@@ -15,6 +15,10 @@ def test_cells_have_modules_and_places():
     ]
 
 
+def test_a_top_of_another_name_is_written_as_top():
+    assert placement(json.dumps(PLACED), "weft_board") == placement(json.dumps(PLACED), "top")
+
+
 def cells(**counts: int) -> list[Cell]:
     return [Cell(tuple(path.split("_")), "FF", place, 0) for path, count in counts.items() for place in range(count)]
 

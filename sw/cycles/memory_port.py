@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import Protocol
 
 from weft.rtl.config import Config
@@ -24,6 +24,13 @@ class Clock(Protocol):
     def at(self, time: int, event: Event) -> None:
         """Let something happen at a time."""
 
+
+def _nobody(pace: float) -> None:
+    """Nobody writes."""
+
+
+AHEAD = 4
+"""Words that a slow memory has ready when it had a pause."""
 
 RECENT = 4
 """DRAINs that may still write while a burst for the scratchpad arrives."""
@@ -73,6 +80,8 @@ class _Request:
     bursts: deque[int]
     """Words of each burst."""
     scratchpad: bool
+    taken: Event | None
+    """Called when the next request may be made."""
     done: Event
     """Called when the last word is there."""
     left: int
@@ -81,16 +90,23 @@ class _Request:
 
 class MemoryPort:
     """The reading half of the memory port: fetch and load take turns, requests are cut into bursts, a few bursts are
-    outstanding, and a word arrives per cycle, in order. Words for the scratchpad wait where the drain writes."""
+    outstanding, and a word arrives per cycle, in order. Words for the scratchpad wait where the drain writes.
 
-    def __init__(self, clock: Clock) -> None:
+    Memory answers reads first. `left` is told, whenever that changes, how many words per cycle it takes meanwhile.
+    """
+
+    def __init__(self, clock: Clock, left: Callable[[float], None] = _nobody) -> None:
         self.clock = clock
         config = clock.config
         self.burst_words = burst_beats(config) * config.axi_width // config.memory_width
         self.outstanding = config.axi_outstanding
         self.latency = read_latency(clock.config) - MEMORY_LATENCY + clock.memory.latency
         self.word_cycles = config.memory_bytes / clock.memory.bytes_per_cycle(config)
-        self.shared = clock.memory.bandwidth is not None
+        bandwidth = clock.memory.bandwidth
+        self.total = inf if bandwidth is None else bandwidth / config.memory_bytes
+        """Words per cycle of reads and writes together."""
+        self.left = left
+        left(min(self.total, 1.0))
         self.waiting: dict[bool, deque[_Request]] = {False: deque(), True: deque()}
         """Requests of fetch (False) and load (True)."""
         self.turn = False
@@ -102,15 +118,19 @@ class MemoryPort:
         self.expecting = False
         self.writes: deque[Writes] = deque(maxlen=RECENT)
         self.free = 0.0
+        self.paid = -inf
 
-    def ask(self, load: bool, offset: int, words: int, scratchpad: bool, done: Event) -> None:
-        """Request words from a memory address on, which counts words."""
+    def ask(
+        self, load: bool, offset: int, words: int, scratchpad: bool, done: Event, taken: Event | None = None
+    ) -> None:
+        """Request words from a memory address on, which counts words; `taken` is called when the port has taken the
+        request, and `done` when the last word is there."""
         first = min(self.burst_words - offset % self.burst_words, words)
         rest = words - first
         bursts = deque([first, *[self.burst_words] * (rest // self.burst_words)])
         if rest % self.burst_words:
             bursts.append(rest % self.burst_words)
-        self.waiting[load].append(_Request(bursts, scratchpad, done, len(bursts)))
+        self.waiting[load].append(_Request(bursts, scratchpad, taken, done, len(bursts)))
         self._offer()
         self._issue()
 
@@ -130,6 +150,8 @@ class MemoryPort:
             self.current = self.waiting[chosen].popleft()
             self.turn = not chosen
             self._offer()
+            if self.current.taken is not None:
+                self.clock.at(self.clock.now + 1, self.current.taken)
         if not self.outstanding:
             return
         self.outstanding -= 1
@@ -143,35 +165,51 @@ class MemoryPort:
 
     def _expect(self) -> None:
         """Look again when the burst that comes next may be complete."""
-        if self.arriving and not self.expecting:
-            self.expecting = True
-            self.clock.at(max(self._complete_at(), self.clock.now), self._arrive)
+        if not self.expecting:
+            if self.total < 2:
+                self._share()
+            if self.arriving:
+                self.expecting = True
+                self.clock.at(max(self._complete_at(), self.clock.now), self._arrive)
+
+    def _share(self) -> None:
+        """Tell what reads leave to writes."""
+        begin = max(self.free, self.arriving[0][0]) if self.arriving else inf
+        if begin <= self.clock.now:
+            words = self.arriving[0][1] / (self._complete_at() - begin)
+            self.left(max(min(self.total - words, 1.0), 0.0))
+        else:
+            self.left(min(self.total, 1.0))
+            if self.arriving:
+                self.clock.at(ceil(begin), self._share)
 
     def _complete_at(self) -> int:
-        """When the burst that comes next is complete, as far as writes of the drain are known."""
+        """When the burst that comes next is complete, as far as writes of the drain are known. A word that waits for
+        one does not keep memory from having the next one ready."""
         first, words, request = self.arriving[0]
         start = max(self.free, first)
-        finish: float = start + words * self.word_cycles
+        soonest = max(start + words, self._paid_behind(start, words))
+        finish = soonest
         if request.scratchpad:
-            end = finish
-            while finish != (later := end + sum(one.delay(int(start), int(finish)) for one in self.writes)):
+            while finish != (later := max(soonest, start + words + self._delay(start, finish))):
                 finish = later
         complete: int = ceil(finish)
         return complete
 
-    def send(self, words: int) -> int:
-        """Words go to memory from now on; when the last one has gone, if they come one per cycle."""
-        now: int = self.clock.now
-        if not self.shared:
-            return now + words
-        self.free = max(self.free, self.clock.now) + words * self.word_cycles
-        return ceil(self.free)
+    def _paid_behind(self, start: float, words: int) -> float:
+        """When as many words have passed as a slow memory can give."""
+        paid: float = max(self.paid, start - AHEAD * self.word_cycles) + words * self.word_cycles
+        return paid
+
+    def _delay(self, start: float, finish: float) -> float:
+        return sum(one.delay(int(start), int(finish)) for one in self.writes)
 
     def _arrive(self) -> None:
         self.expecting = False
         if self._complete_at() <= self.clock.now:
+            first, words, request = self.arriving.popleft()
+            self.paid = self._paid_behind(max(self.free, first), words)
             self.free = max(self.free, self.clock.now)
-            request = self.arriving.popleft()[2]
             self.outstanding += 1
             request.left -= 1
             if not request.left:

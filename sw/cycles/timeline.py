@@ -30,12 +30,7 @@ from .estimate import (
     store_latency,
 )
 from .memory_port import Event, MemoryPort, Writes, share_of
-
-STORE_CYCLES = 8
-"""Cycles per word of a STORE while the array reads the scratchpad: two words in 16. Each costs the array a cycle."""
-
-STORE_WORDS = 32
-"""Words of a STORE that go at one pace."""
+from .sharing import Sharing, gaps_of
 
 
 class _Queue:
@@ -69,7 +64,8 @@ class Timeline:
         self._left = len(self.program)
         self._events: list[tuple[int, int, Event]] = []
         self._count = 0
-        self._memory = MemoryPort(self)
+        self._sharing = Sharing(self)
+        self._memory = MemoryPort(self, self._sharing.take)
         self._slots = config.queue_depth + 1
         self._queues = {unit: _Queue(self._slots) for unit in Unit}
         self._tokens = {(giver, taker): 0 for giver in Unit for taker in Unit}
@@ -77,10 +73,6 @@ class Timeline:
         self._committed: deque[int] = deque()
         self._draining: tuple[int, int] | None = None
         """The DRAIN that waits for its half, and when it was accepted."""
-        self._stores: deque[tuple[int, int, int]] = deque()
-        """Number, when it was accepted, and words to go."""
-        self._stolen = 0
-        """Cycles that STOREs took from the array, and that are not yet counted."""
         self._arrived: deque[int] = deque()
         self._fetching = 0
         self._next = 0
@@ -165,63 +157,56 @@ class Timeline:
         config = self.config
         match one.opcode:
             case Opcode.CONV:
-                pixels = one.ox_count * one.oy_count
                 chunks = 1 if one.mode else -(-one.run // config.rows)
-                cycles = conv_cycles(config, one.n_count * one.ky_count * one.kx_count * chunks, pixels) + self._stolen
-                self._stolen = 0
-                # A pass that waits for weights has issued its last pixel before.
-                short = max(config.weight_steps - pixels, 0)
-                queue.free = self.now + cycles + self._gate
-                done = self.now + cycles - short + array_latency(config)
-                self._complete(number, self.now, self.now + 1, done)
-                if one.commit:
-                    self.at(done + self._gate, self._commit)
+                passes = one.n_count * one.ky_count * one.kx_count * chunks
+                cycles = conv_cycles(config, passes, one.ox_count * one.oy_count)
+                queue.free = None
+                self._sharing.convolve(cycles, gaps_of(config, one), partial(self._convolved, number, one, self.now))
             case Opcode.DRAIN:
                 queue.free = None
                 self._draining = number, self.now
                 self._drain()
             case Opcode.LOAD:
-                queue.free = self.now + one.rows + self._gate
-                load = partial(self._load, number, one, self.now)
+                queue.free = None
+                load = partial(self._load, number, one, self.now, 0)
                 if self._gate:
                     self.at(self.now + self._gate, load)
                 else:
                     load()
             case _:
-                queue.free = self.now + one.rows + self._gate
+                queue.free = None
                 words = one.rows * -(-one.bytes // config.memory_bytes)
-                self._stores.append((number, self.now, words))
-                if len(self._stores) == 1:
-                    self._store()
+                self._sharing.store(words, partial(self._stored, number, self.now))
 
-    def _load(self, number: int, one: Instruction, accepted: int) -> None:
-        """Ask memory for the rows of a LOAD."""
-        config = self.config
-        inside = one.space == Space.SCRATCHPAD.value
-        for row in range(one.rows):
-            offset, skew = divmod(one.offset + row * one.step, config.memory_bytes)
-            words = -(-(skew + one.bytes) // config.memory_bytes)
-            last = partial(self._loaded, number, accepted) if row == one.rows - 1 else _nothing
-            self._memory.ask(True, offset, words, inside, last)
-
-    def _store(self) -> None:
-        """Send some words of the first STORE."""
-        number, accepted, left = self._stores[0]
-        if not left:
-            self._stores.popleft()
-            done = self.now + store_latency(self.config, self.memory.latency)
-            self._complete(number, accepted, accepted + 1, done)
-            if self._stores:
-                self._store()
+    def _load(self, number: int, one: Instruction, accepted: int, row: int) -> None:
+        """Ask memory for the next row of a LOAD; behind the last one the unit takes the next instruction."""
+        if row == one.rows:
+            self._queues[Unit.LOAD].free = self.now
+            self._accept(Unit.LOAD)
             return
-        words = min(left, STORE_WORDS)
-        self._stores[0] = number, accepted, left - words
-        sent = self._memory.send(words)
-        free = self._queues[Unit.ARRAY].free
-        if free is not None and free > self.now:
-            self._stolen += words
-            sent = max(sent, self.now + STORE_CYCLES * words)
-        self.at(sent, self._store)
+        offset, skew = divmod(one.offset + row * one.step, self.config.memory_bytes)
+        words = -(-(skew + one.bytes) // self.config.memory_bytes)
+        last = partial(self._loaded, number, accepted) if row == one.rows - 1 else _nothing
+        following = partial(self._load, number, one, accepted, row + 1)
+        self._memory.ask(True, offset, words, one.space == Space.SCRATCHPAD.value, last, following)
+
+    def _convolved(self, number: int, one: Instruction, accepted: int) -> None:
+        """The array has gone through a CONV."""
+        # A pass that waits for weights has issued its last pixel before.
+        short = max(self.config.weight_steps - one.ox_count * one.oy_count, 0)
+        done = self.now - short + array_latency(self.config)
+        self._complete(number, accepted, accepted + 1, done)
+        if one.commit:
+            self.at(done + self._gate, self._commit)
+        self._queues[Unit.ARRAY].free = self.now + self._gate
+        self._accept(Unit.ARRAY)
+
+    def _stored(self, number: int, accepted: int) -> None:
+        """The last word of a STORE has gone."""
+        done = self.now + store_latency(self.config, self.memory.latency)
+        self._complete(number, accepted, accepted + 1, done)
+        self._queues[Unit.STORE].free = self.now + self._gate
+        self._accept(Unit.STORE)
 
     def _commit(self) -> None:
         self._committed.append(self.now)

@@ -6,7 +6,7 @@ import pytest
 from weft.rtl.config import Config
 from weft.rtl.isa import Opcode, instruction
 from weft.sw.cycles.estimate import READ_LATENCY, Memory
-from weft.sw.cycles.memory_port import MemoryPort, Writes, burst_beats, share_of
+from weft.sw.cycles.memory_port import AHEAD, MemoryPort, Writes, burst_beats, share_of
 
 CONFIG = Config(memory_width=64, axi_width=64)
 
@@ -46,7 +46,8 @@ def test_a_word_comes_each_cycle_behind_the_latency():
 
 
 def test_a_narrow_memory_takes_its_time():
-    assert times((True, 200, False), memory=Memory(bandwidth=2)) == [READ_LATENCY + 800]
+    # It has some words ready when it is asked for them.
+    assert times((True, 200, False), memory=Memory(bandwidth=2)) == [READ_LATENCY + 4 * (200 - AHEAD)]
 
 
 def test_fetch_and_load_take_turns():
@@ -63,12 +64,40 @@ def test_writes_of_the_drain_are_in_the_way_of_the_scratchpad_alone():
     assert inside == READ_LATENCY + 200
 
 
-def test_what_is_sent_shares_a_narrow_memory():
-    clock = Clock(Memory(bandwidth=4))
+def test_a_narrow_memory_has_the_next_word_ready_while_one_waits_for_the_drain():
+    busy = [Writes(0, 1000, 2, 1.0)]
+    inside, outside = (times((True, 64, one), memory=Memory(bandwidth=4), writes=busy)[0] for one in (True, False))
+    assert inside == outside + 2 * AHEAD
+
+
+@pytest.mark.parametrize(
+    "bandwidth, idle, reading",
+    [(None, 1.0, 1.0), (16, 1.0, 1.0), (12, 1.0, 0.5), (8, 1.0, 0.0), (4, 0.5, 0.0)],
+)
+def test_writes_get_what_reads_leave(bandwidth, idle, reading):
+    """Words of 8 bytes: reads come first."""
+    clock = Clock(Memory(bandwidth=bandwidth))
+    told = []
+    port = MemoryPort(clock, lambda pace: told.append((clock.now, pace)))
+    port.ask(True, 0, 64, False, lambda: None)
+    clock.run()
+    paces = dict(told)
+    assert paces[0] == idle
+    assert paces.get(READ_LATENCY, 1.0) == pytest.approx(reading, abs=0.13)
+    assert told[-1][1] == idle
+
+
+def test_a_request_is_taken_when_the_one_before_has_been_cut_into_bursts():
+    clock = Clock()
     port = MemoryPort(clock)
-    assert [port.send(10), port.send(10)] == [20, 40]
-    wide = MemoryPort(Clock())
-    assert [wide.send(10), wide.send(10)] == [10, 10]
+    taken = []
+    for words in (1, 64 * (CONFIG.axi_outstanding + 1), 1):
+        port.ask(True, 0, words, False, lambda: None, lambda: taken.append(clock.now))
+    clock.run()
+    first, second, third = taken
+    assert (first, second) == (1, 2)
+    # Its last burst waits for two others to be complete.
+    assert third == READ_LATENCY + 1 + 64 + 2
 
 
 @pytest.mark.parametrize("beats, width, wanted", [(64, 64, 64), (16, 64, 16), (64, 1024, 32), (24, 64, 16)])

@@ -6,7 +6,6 @@ import pytest
 from weft.rtl.config import Config
 from weft.rtl.isa import Opcode, instruction
 from weft.rtl.registers import Unit
-from weft.rtl.scratchpad import Scratchpad
 from weft.sw.cycles.estimate import (
     FIRST_FETCH,
     LOAD_LATENCY,
@@ -19,7 +18,7 @@ from weft.sw.cycles.estimate import (
     store_latency,
 )
 from weft.sw.cycles.memory_port import burst_beats
-from weft.sw.cycles.timeline import STORE_CYCLES, layer_cycles, timeline
+from weft.sw.cycles.timeline import layer_cycles, timeline
 
 CONFIG = Config(rows=8, cols=8, weight_rows=4, lanes=2, memory_width=64, axi_width=64)
 WORDS = 8
@@ -35,7 +34,7 @@ def drain(**values):
 
 
 def load(count, **values):
-    return instruction(Opcode.LOAD, rows=1, bytes=count, **values)
+    return instruction(Opcode.LOAD, **{"rows": 1, "bytes": count} | values)
 
 
 def store(count, **values):
@@ -118,18 +117,21 @@ def test_a_load_of_the_scratchpad_waits_where_the_drain_writes(window, share):
     assert stop - begin == 100 + ceil(share * busy)
 
 
-def test_a_store_has_two_words_for_each_time_the_scratchpad_is_out_of_patience():
-    assert 2 * STORE_CYCLES == Scratchpad.PATIENCE + 2
-
-
 def test_a_store_and_a_busy_array_hold_each_other_up():
     tiles = [conv(ox_count=4000, acquire=1, commit=1), drain(pixels=1, channels=1)]
     alone = timeline(CONFIG, [*tiles, *tiles])
     one, _, sent, two, _ = timeline(CONFIG, [*tiles, store(800), *tiles])
-    assert sent.done == sent.accepted + 100 * STORE_CYCLES + store_latency(CONFIG)
-    assert one.done == alone[0].done
-    # The array loses a cycle per word, which is counted with the next tile.
-    assert two.done - two.accepted == alone[2].done - alone[2].accepted + 100
+    assert sent.done == sent.accepted + 50 * 17 + store_latency(CONFIG)
+    # The array loses a cycle per word, in the tile during which it goes.
+    assert one.done == alone[0].done + 100
+    assert two.done - two.accepted == alone[2].done - alone[2].accepted
+
+
+def test_a_load_holds_the_next_one_up_until_its_rows_are_requested():
+    rows, words = 20, 64
+    one, two = timeline(CONFIG, [load(8 * words, rows=rows, step=8 * words), load(8)])
+    assert two.accepted > one.accepted + (rows - CONFIG.axi_outstanding - 1) * words
+    assert two.accepted < one.done
 
 
 def test_a_slower_memory_answers_later():
@@ -141,13 +143,15 @@ def test_a_slower_memory_answers_later():
     assert four.done - four.accepted == two.done - two.accepted + 30
 
 
-def test_reads_and_writes_share_a_narrow_memory():
+def test_a_narrow_memory_answers_reads_before_it_takes_words():
+    program = [load(8000), store(8000)]
     narrow = Memory(bandwidth=4)
-    (alone,) = timeline(CONFIG, [load(8000)], narrow)
-    assert alone.done - alone.accepted >= 2000
-    both = timeline(CONFIG, [load(8000), store(8000)], narrow)
-    assert max(one.done for one in both) >= 4000
-    wide = timeline(CONFIG, [load(8000), store(8000)])
+    (alone,) = timeline(CONFIG, program[:1], narrow)
+    assert alone.done - alone.accepted >= 1990
+    read, written = timeline(CONFIG, program, narrow)
+    assert read.done == alone.done
+    assert written.done >= read.done + 1900
+    wide = timeline(CONFIG, program)
     assert max(one.done for one in wide) < 1200
 
 

@@ -1,7 +1,8 @@
-"""Well-known networks with random weights, for measuring: MobileNetV1, MobileNetV2 and ResNet-50.
+"""Well-known networks with random weights, for measuring: MobileNetV1, MobileNetV2, ResNet-50, SqueezeNet and DenseNet.
 
-Shapes are those of the published networks (arXiv 1704.04861, 1801.04381, 1512.03385; ResNet-50 with the stride in the
-3x3 convolution). Scales are chosen so that values neither vanish nor all reach the limits.
+Shapes are those of the published networks (arXiv 1704.04861, 1801.04381, 1512.03385, 1602.07360, 1608.06993; ResNet-50
+with the stride in the 3x3 convolution, SqueezeNet 1.1, DenseNet-121 with its normalizations in the convolutions before
+them). Scales are chosen so that values neither vanish nor all reach the limits.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,21 @@ from math import sqrt
 
 import numpy as np
 
-from .graph import TFLITE, Add, Conv2D, FullyConnected, Graph, MaxPool2D, MeanPool2D, Operator, Reshape, Tensor, verify
+from .graph import (
+    TFLITE,
+    Add,
+    AveragePool2D,
+    Concat,
+    Conv2D,
+    FullyConnected,
+    Graph,
+    MaxPool2D,
+    MeanPool2D,
+    Operator,
+    Reshape,
+    Tensor,
+    verify,
+)
 from .host.fixed_point import factor
 
 DEVIATION = 127 / sqrt(3)
@@ -71,6 +86,45 @@ class _Builder:
         name = f"add{len(self.operators)}"
         target = self.tensor(name, self.tensors[one].shape, RELU_ZERO if relu else 0)
         self.operators.append(Add(name, (one, other), target, rounding=TFLITE))
+        return target
+
+    def join(self, *sources: str) -> str:
+        """Channels side by side."""
+        _, height, width, _ = self.tensors[sources[0]].shape
+        channels = sum(self.tensors[one].shape[3] for one in sources)
+        name = f"join{len(self.operators)}"
+        target = self.tensor(name, (1, height, width, channels), self.tensors[sources[0]].zero_point)
+        self.operators.append(Concat(name, sources, target, axis=3))
+        return target
+
+    def largest(self, source: str, padding: int = 0) -> str:
+        """The largest of 3x3 values, in every second row and column."""
+        _, height, width, channels = self.tensors[source].shape
+        sizes = [(n + 2 * padding - 3) // 2 + 1 for n in (height, width)]
+        behind = [2 * (m - 1) + 3 - n - padding for m, n in zip(sizes, (height, width), strict=True)]
+        name = f"pool{len(self.operators)}"
+        target = self.tensor(name, (1, *sizes, channels), self.tensors[source].zero_point)
+        pads = (padding, padding, max(behind[0], 0), max(behind[1], 0))
+        self.operators.append(MaxPool2D(name, (source,), target, window=(3, 3), stride=(2, 2), padding=pads))
+        return target
+
+    def halve(self, source: str) -> str:
+        """The means of 2x2 values."""
+        _, height, width, channels = self.tensors[source].shape
+        name = f"mean{len(self.operators)}"
+        target = self.tensor(name, (1, height // 2, width // 2, channels), self.tensors[source].zero_point)
+        self.operators.append(
+            AveragePool2D(
+                name,
+                (source,),
+                target,
+                window=(2, 2),
+                stride=(2, 2),
+                padding=(0, 0, 0, 0),
+                counts_padding=False,
+                rounding=TFLITE,
+            )
+        )
         return target
 
     def classify(self, source: str, classes: int) -> Graph:
@@ -162,9 +216,38 @@ def resnet50(size: int = 224, classes: int = 1000, seed: int = 0) -> Graph:
     return build.classify(x, classes)
 
 
+def squeezenet(size: int = 224, classes: int = 1000, seed: int = 0) -> Graph:
+    """SqueezeNet 1.1: fire modules, a 1x1 convolution in front of a 1x1 and a 3x3 one side by side. The classes are
+    behind the mean instead of in front of it."""
+    build = _Builder(f"squeezenet_{size}", seed)
+    x = build.largest(build.conv(build.tensor("image", (1, size, size, 3)), 64, 3, stride=2))
+    for inner, outputs, pooled in (
+        (16, 64, False), (16, 64, True), (32, 128, False), (32, 128, True),
+        (48, 192, False), (48, 192, False), (64, 256, False), (64, 256, False),
+    ):  # fmt: skip
+        y = build.conv(x, inner, 1)
+        x = build.join(build.conv(y, outputs, 1), build.conv(y, outputs, 3))
+        x = build.largest(x) if pooled else x
+    return build.classify(x, classes)
+
+
+def densenet121(size: int = 224, classes: int = 1000, seed: int = 0) -> Graph:
+    """DenseNet-121: each layer adds 32 channels to all those before it."""
+    build = _Builder(f"densenet121_{size}", seed)
+    x = build.largest(build.conv(build.tensor("image", (1, size, size, 3)), 64, 7, stride=2), 1)
+    for block, count in enumerate((6, 12, 24, 16)):
+        if block:
+            x = build.halve(build.conv(x, build.tensors[x].shape[3] // 2, 1))
+        for _ in range(count):
+            x = build.join(x, build.conv(build.conv(x, 128, 1), 32, 3))
+    return build.classify(x, classes)
+
+
 NETWORKS: dict[str, Callable[[], Graph]] = {
     "mobilenet_v1": mobilenet_v1,
     "mobilenet_v2": mobilenet_v2,
     "resnet50": resnet50,
+    "squeezenet": squeezenet,
+    "densenet121": densenet121,
 }
 """By the name that `weft bench` takes."""

@@ -36,6 +36,9 @@ def bench(
     resnet50: Annotated[
         bool, typer.Option("--resnet50", help="Measure ResNet-50 at 224x224 on large, weights and images streamed.")
     ] = False,
+    compiler: Annotated[
+        bool, typer.Option("--compiler", help="Time the compiler on MobileNetV2, ResNet-50 and others.")
+    ] = False,
     every: Annotated[bool, typer.Option("--all", help=f"All of {', '.join(ALL_PRESETS)}.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Gets all figures.")] = None,
     readme: Annotated[
@@ -47,8 +50,9 @@ def bench(
 
     from ..files import check_target, replace_file
     from ..onnx.reader import read_onnx
-    from .bench_networks import measure, measure_resnet50
+    from .bench_networks import measure, measure_compiler, measure_resnet50
     from .figures import insert, mnist_sheet, network_sheet
+    from .figures_compile import compile_sheet
     from .figures_networks import networks_sheet, slow_sheet, streamed_sheet
     from .progress import Steps, standard_output
 
@@ -71,6 +75,9 @@ def bench(
     streamed = measure_resnet50(steps) if resnet50 else None
     if streamed is not None:
         sheets.append(streamed_sheet(streamed))
+    timed = measure_compiler(steps) if compiler else []
+    if timed:
+        sheets.append(compile_sheet(timed))
     console = standard_output()
     for sheet in sheets:
         console.print(sheet.terminal())
@@ -79,6 +86,7 @@ def bench(
     missed += [sentence for network in others for sentence in network.missed()]
     missed += [] if images is None else images.missed()
     missed += [] if streamed is None else streamed.missed()
+    missed += [sentence for one in timed for sentence in one.missed()]
     if json_file is not None:
         content = {
             "version": version("weft"),
@@ -86,6 +94,7 @@ def bench(
             "mnist": None if images is None else images.as_json(),
             "networks": [network.as_json() for network in others],
             "resnet50": None if streamed is None else streamed.as_json(),
+            "compiler": [one.as_json() for one in timed],
             "missed": missed,
         }
         replace_file(json_file, (json.dumps(content, indent=1) + "\n").encode())

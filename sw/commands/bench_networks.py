@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .figures_compile import PRESETS, SECONDS, TITLES, Compiled
 from .figures_networks import CASES, PARAMETER_CHANNELS, SETUPS, WEIGHT_TILES, Case, Measured, Streamed
 from .shared import build_simulation
 
@@ -76,6 +77,32 @@ def _drains(program: "Program") -> list[int]:
             window = one.window_height * one.window_width
             found[one.tag] += drain_cycles(program.config, one.rows * one.pixels, one.channels, window)
     return list(found.values())
+
+
+def measure_compiler(steps: "Steps") -> list[Compiled]:
+    """How long compiling takes, for the memory that ResNet-50 runs with."""
+    return [_compiled(name, preset, steps) for name in SECONDS for preset in PRESETS]
+
+
+def _compiled(name: str, preset: str, steps: "Steps") -> Compiled:
+    from time import process_time
+
+    from weft.gen.presets import load_config
+    from weft.rtl.isa import INSTRUCTION_BYTES
+
+    from ..compiler.model_compiler import compile_model
+    from ..cycles.estimate import Memory
+    from ..synthetic import NETWORKS
+
+    config = load_config(preset)
+    with steps.step(f"Compiling {TITLES[name]} for {preset}"):
+        graph = NETWORKS[name]()
+        start = process_time()
+        network = compile_model(graph, config, Memory(LATENCY, BANDWIDTH))
+        seconds = process_time() - start
+    layers = [layer for program in network.programs for layer in program.layers]
+    instructions = sum(len(program.image) - program.run for program in network.programs) // INSTRUCTION_BYTES
+    return Compiled(name, preset, len(layers), sum(layer.macs for layer in layers), instructions, seconds)
 
 
 def measure_resnet50(steps: "Steps") -> Streamed:

@@ -15,7 +15,7 @@ from .allocate import WeightStore, predecessors
 from .arrangement import IMAGE, Arrangement, Move, Slot
 from .constants import Constants, Resident
 from .mapping import Span
-from .schedule import Schedule, thinned
+from .schedule import Schedule, TokensError, thinned
 from .streaming import Key, WeightStream
 from .tile_code import columns_of, conv_fields, drain_fields, tiles_of
 from .tiling import LONGEST_LOAD, Plan, Shape, Tile, bytes_finished, bytes_needed, parts_of, shape_of
@@ -95,13 +95,20 @@ class Memory:
 class Generator:
     """Emits the instructions of one inference, slot after slot."""
 
-    def __init__(self, config: Config, arrangement: Arrangement, course: Course, addresses: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        arrangement: Arrangement,
+        course: Course,
+        addresses: Mapping[str, int],
+        careful: bool,
+    ) -> None:
         self.config = config
         self.arrangement = arrangement
         self.course = course
         self.addresses = addresses
         self.before = predecessors(arrangement.buffers, addresses)
-        self.schedule = Schedule((1 << config.token_bits) - 1)
+        self.schedule = Schedule((1 << config.token_bits) - 1, careful)
         # All pieces of a layer have the same weights, in the same portions.
         self.plans = {piece.index: plan for piece, plan in zip(arrangement.pieces, course.plans, strict=True)}
         plans = self.plans.values()
@@ -331,7 +338,17 @@ def generate(arrangement: Arrangement, course: Course, addresses: Mapping[str, i
     UserError
         If weights or parameters do not fit on the chip, or a number does not fit its field.
     """
-    generator = Generator(config, arrangement, course, addresses)
+    try:
+        return _generated(config, arrangement, course, addresses, careful=False)
+    except TokensError:
+        return _generated(config, arrangement, course, addresses, careful=True)
+
+
+def _generated(
+    config: Config, arrangement: Arrangement, course: Course, addresses: Mapping[str, int], careful: bool
+) -> Code:
+    """`careful` as in Schedule."""
+    generator = Generator(config, arrangement, course, addresses, careful)
     slots = arrangement.slots
     place = {number: index for index, slot in enumerate(slots) for number in slot.pieces}
     order: list[list[tuple[int, int]]] = [[] for _ in slots]

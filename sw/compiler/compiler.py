@@ -113,18 +113,35 @@ def _in_bands(flow: Dataflow, inputs: tuple[Transfer, ...], outputs: tuple[Trans
     """In bands that leave room for the gaps between buffers."""
     config = flow.config
     room = config.scratchpad_bytes
+    gaps: Counter[int] = Counter()
     choice, tight = spill(flow, room), frozenset[int]()
     while True:
         arrangement = banded(flow, choice, inputs, outputs, tight)
-        missing = pack(arrangement.buffers, config.word_bytes)[1] - config.scratchpad_bytes
-        if missing <= 0:
+        addresses, end = pack(arrangement.buffers, config.word_bytes)
+        if end <= room:
             return arrangement
-        groups = {arrangement.slots[slot].group for slot in crowded(arrangement, config.scratchpad_bytes)}
+        groups = {arrangement.slots[slot].group for slot in crowded(arrangement, room)}
         if groups <= tight:
-            room -= max(missing, config.scratchpad_bytes // 32)
-            choice, tight = spill(flow, room), frozenset()
+            for index, missing in _sticking_out(arrangement, addresses, room).items():
+                gaps[index] += max(missing, room // 32)
+            choice, tight = spill(flow, room, gaps), frozenset()
         else:
             tight |= groups
+
+
+def _sticking_out(arrangement: Arrangement, addresses: Mapping[str, int], room: int) -> dict[int, int]:
+    """Layers in whose time a buffer ends behind the scratchpad, and by how many bytes."""
+    found: dict[int, int] = {}
+    for buffer in arrangement.buffers:
+        missing = addresses[buffer.name] + buffer.size - room
+        if missing > 0:
+            groups = {slot.group for slot in arrangement.slots[max(buffer.first - 1, 0) : buffer.last]}
+            for slot in arrangement.slots:
+                if slot.group in groups:
+                    for piece in slot.pieces:
+                        index = arrangement.pieces[piece].index
+                        found[index] = max(found.get(index, 0), missing)
+    return found
 
 
 def _pitch(tensor: Tensor) -> int:

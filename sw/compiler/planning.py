@@ -313,8 +313,8 @@ def _reduction_ends(layer: Layer, chosen: Way, arrivals: Arrivals, config: Confi
     run = chosen[0].run
     found: list[tuple[int, ...]] = [(run,)]
     if layer.product:
-        for have, _ in reversed(arrivals[:-1]):
-            cut = have // config.rows * config.rows
+        for index in range(len(arrivals) - 2, -1, -1):
+            cut = arrivals[index][0] // config.rows * config.rows
             if 0 < cut < found[-1][0]:
                 found.append((cut, *found[-1]))
             if len(found) == MOST_PARTS:

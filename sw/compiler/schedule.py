@@ -4,7 +4,9 @@ Each unit completes its instructions in order, so waiting for one of them covers
 waited for. Dependencies point backwards in the program; therefore no order of dispatch can deadlock.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from weft.rtl.isa import Instruction, Opcode, instruction
@@ -23,16 +25,29 @@ Known = dict[Unit, int]
 """Per unit the last instruction known to be complete, -1 for none."""
 
 
-class Schedule:
-    """A program under construction; instructions are numbered from 0."""
+class TokensError(UserError):
+    """More tokens could be waiting than are counted."""
 
-    def __init__(self, most_tokens: int = MOST_TOKENS) -> None:
+
+class Schedule:
+    """A program under construction; instructions are numbered from 0.
+
+    A `careful` one lets instructions wait until there is room for all tokens that those behind them may give. Most
+    programs never have so many, and are faster without.
+    """
+
+    def __init__(self, most_tokens: int = MOST_TOKENS, careful: bool = False) -> None:
         self._most_tokens = most_tokens
+        self._careful = careful
         self._opcodes: list[Opcode] = []
         self._fields: list[dict[str, int]] = []
         self._known: dict[Unit, Known] = {unit: dict.fromkeys(Unit, -1) for unit in Unit}
         self._at_start: list[Known] = []
         self._tokens: dict[tuple[Unit, Unit], list[tuple[int, int]]] = {}
+        """Who gives and who takes each token, in the order of those who take."""
+        self._places: list[int] = []
+        """Of each instruction among those of its unit."""
+        self._counts = dict.fromkeys(Unit, 0)
 
     def add(
         self, opcode: Opcode, where: str, after: Iterable[int] = (), implied: Iterable[int] = (), **values: object
@@ -57,7 +72,7 @@ class Schedule:
             self._learn(known, before)
         fields = dict(one.fields)
         latest: Known = {}
-        for before in after:
+        for before in (*after, *self._crowding(unit)):
             giver = UNIT_OF[self._opcodes[before]]
             latest[giver] = max(latest.get(giver, -1), before)
         for giver, before in latest.items():
@@ -72,7 +87,20 @@ class Schedule:
         self._opcodes.append(opcode)
         self._fields.append(fields)
         self._at_start.append(dict(known))
+        self._places.append(self._counts[unit])
+        self._counts[unit] += 1
         return number
+
+    def _crowding(self, unit: Unit) -> Iterator[int]:
+        """Who must have taken tokens of a unit before its next instruction can give one to each of the others, as all
+        of its instructions behind the last giver still may."""
+        for taker in Unit if self._careful else ():
+            tokens = self._tokens.get((unit, taker), [])
+            taken = bisect_right(tokens, self._known[unit][taker], key=itemgetter(1))
+            if taken < len(tokens):
+                behind = self._counts[unit] - 1 - self._places[tokens[-1][0]]
+                if len(tokens) - taken + behind >= self._most_tokens:
+                    yield tokens[(taken + len(tokens)) // 2][1]
 
     def _learn(self, known: Known, before: int) -> None:
         giver = UNIT_OF[self._opcodes[before]]
@@ -100,16 +128,16 @@ class Schedule:
 
         Raises
         ------
-        UserError
+        TokensError
             If more tokens could be waiting than are counted.
         """
         for (giver, taker), tokens in self._tokens.items():
             takers = [number for _, number in tokens]
             for given, (before, _) in enumerate(tokens, 1):
                 # What the giver knows of the taker has taken its tokens.
-                taken = sum(number <= self._at_start[before][taker] for number in takers)
+                taken = bisect_right(takers, self._at_start[before][taker])
                 if given - taken > self._most_tokens:
-                    raise UserError(
+                    raise TokensError(
                         f"the program leaves more than {self._most_tokens} tokens of {giver.name} for {taker.name}"
                     )
         made = [Instruction(opcode, fields) for opcode, fields in zip(self._opcodes, self._fields, strict=True)]

@@ -4,9 +4,10 @@ computed in turns, band by band of rows, so that what passes between them never 
 A search by single changes, under a cost model of bandwidth and passes; timeline.py tells afterwards what it takes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 from ..errors import UserError
 from .cutting import INFEASIBLE, Cut, cost_of, cut, rounded
@@ -22,6 +23,8 @@ class Choice:
     """Per group."""
     spilled: frozenset[str]
 
+
+NO_GAPS: Mapping[int, int] = MappingProxyType({})
 
 Layout = tuple[frozenset[int], frozenset[str]]
 """Layers that are in the group of the one before them, and tensors that stay in memory."""
@@ -40,11 +43,12 @@ def _together(
 
 
 class Search:
-    """Finds the choice of least cost."""
+    """Finds the choice of least cost; `gaps` are bytes of the room that layers cannot use."""
 
-    def __init__(self, flow: Dataflow, room: int) -> None:
+    def __init__(self, flow: Dataflow, room: int, gaps: Mapping[int, int]) -> None:
         self.flow = flow
         self.room = room
+        self.gaps = gaps
         self._cuts: dict[range, list[Cut]] = {}
         self._best: dict[tuple[range, frozenset[str], int], tuple[float, Cut]] = {}
 
@@ -136,9 +140,9 @@ class Search:
             change[first] += rounded(size, flow.config)
             change[last + 1] -= rounded(size, flow.config)
         left, found = self.room, []
-        for one in change[:-1]:
+        for group, one in zip(groups, change, strict=False):
             left -= one
-            found.append(left)
+            found.append(left - max(self.gaps.get(index, 0) for index in group))
         return found
 
     def _group_cost(self, choice: Choice, number: int) -> float:
@@ -163,13 +167,13 @@ class Search:
         return self._cuts[group]
 
 
-def spill(flow: Dataflow, room: int) -> Choice:
-    """Where everything lies, so that no more than `room` bytes of scratchpad are taken at once; gaps between buffers
-    come on top.
+def spill(flow: Dataflow, room: int, gaps: Mapping[int, int] = NO_GAPS) -> Choice:
+    """Where everything lies, so that no more than `room` bytes of scratchpad are taken at once, of which `gaps` between
+    buffers take so many in the time of these layers.
 
     Raises
     ------
     UserError
         If some layer does not fit however it is cut.
     """
-    return Search(flow, room).run()
+    return Search(flow, room, gaps).run()

@@ -1,9 +1,11 @@
 """Weights that do not stay on the chip: portions come as far ahead of their use as there is room, in the place of what
 is needed again last."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import sub
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,16 +121,24 @@ class WeightStream:
         """Where to put a portion, and the portions that lie there: those that are needed again last, but none that is
         in use shortly before, for then this one would come late."""
         count = len(self.order[position][1])
-        found: list[tuple[int, int, int, int, list[Key]]] = []
-        for first in {0, *(place.stop for place in self.places.values())}:
-            if first + count <= self.tiles:
-                lying = [key for key, one in self.places.items() if one.first < first + count and first < one.stop]
-                late = max((self._use_before(key, position) - position + DISTANCE for key in lying), default=0)
-                soonest = min((self._use_after(key, position) for key in lying), default=len(self.order) + 1)
-                tiles = sum(self.places[key].stop - self.places[key].first for key in lying)
-                found.append((max(late, 0), -soonest, tiles, first, lying))
-        *_, first, lying = min(found)
-        return first, lying
+        placed = sorted(self.places.items(), key=lambda one: one[1].first)
+        firsts, stops = [place.first for _, place in placed], [place.stop for _, place in placed]
+        sizes = [0, *accumulate(map(sub, stops, firsts))]
+        lates = [max(self._use_before(key, position) - position + DISTANCE, 0) for key, _ in placed]
+        afters = [self._use_after(key, position) for key, _ in placed]
+        found: list[tuple[int, int, int, int, int, int]] = []
+        start = stop = 0
+        for first in [0, *stops]:
+            if first + count > self.tiles:
+                break
+            # Those from `start` on and before `stop` lie there.
+            start = bisect_right(stops, first, start)
+            stop = bisect_left(firsts, first + count, stop)
+            soonest = min(afters[start:stop], default=len(self.order) + 1)
+            late = max(lates[start:stop], default=0)
+            found.append((late, -soonest, sizes[stop] - sizes[start], first, start, stop))
+        *_, first, start, stop = min(found)
+        return first, [key for key, _ in placed[start:stop]]
 
     def _load(self, position: int, first: int, evicted: Sequence[Key]) -> None:
         config = self.config

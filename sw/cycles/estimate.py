@@ -7,7 +7,9 @@ takes memory to answer in the order of the program; timeline.py plays a finished
 """
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from weft.rtl.config import Config
 from weft.rtl.isa import INSTRUCTION_BYTES, Opcode
@@ -238,9 +240,32 @@ class Pipeline:
         arrived = self._read(accepted + gate_latency(self.config), words)
         return Times(accepted, accepted, arrived + load_latency(self.config))
 
-    def load_arrivals(self, count: int) -> list[tuple[int, int]]:
+    def load_arrivals(self, count: int) -> "LoadArrivals":
         """When the first bytes of an input of `count` bytes would be there, if it were loaded from now on."""
-        step = self.config.memory_bytes
         asked = self.dispatched + self.words + dispatch_latency(self.config)
         start = max(asked + read_latency(self.config), self.memory + self.words) + load_latency(self.config)
-        return [(min(have, count), start + have // step) for have in range(step, count + step, step)]
+        return LoadArrivals(count, start, self.config.memory_bytes)
+
+
+@dataclass(frozen=True)
+class LoadArrivals(Sequence[tuple[int, int]]):
+    """Bytes of an input and the time when they are there, word after word."""
+
+    size: int
+    start: int
+    step: int
+
+    def __len__(self) -> int:
+        return -(-self.size // self.step)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[int, int]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[tuple[int, int]]: ...
+
+    def __getitem__(self, index: int | slice) -> tuple[int, int] | list[tuple[int, int]]:
+        numbers = range(1, len(self) + 1)[index]
+        if isinstance(numbers, range):
+            return [self[number - 1] for number in numbers]
+        return min(numbers * self.step, self.size), self.start + numbers

@@ -73,6 +73,12 @@ def burst_beats(config: Config) -> int:
     return 1 << longest.bit_length() - 1
 
 
+def burst_words(config: Config) -> int:
+    """Words of such a burst."""
+    words: int = burst_beats(config) * config.axi_width // config.memory_width
+    return words
+
+
 @dataclass
 class _Request:
     """Words that memory is asked for."""
@@ -98,7 +104,7 @@ class MemoryPort:
     def __init__(self, clock: Clock, left: Callable[[float], None] = _nobody) -> None:
         self.clock = clock
         config = clock.config
-        self.burst_words = burst_beats(config) * config.axi_width // config.memory_width
+        self.burst_words = burst_words(config)
         self.outstanding = config.axi_outstanding
         self.latency = read_latency(clock.config) - MEMORY_LATENCY + clock.memory.latency
         self.word_cycles = config.memory_bytes / clock.memory.bytes_per_cycle(config)

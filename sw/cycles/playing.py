@@ -20,7 +20,7 @@ from ..compiler.tiling import (
 from ..lowering.layers import Layer
 from .estimate import Pipeline, conv_cycles
 
-Arrivals = list[tuple[int, int]]
+Arrivals = Sequence[tuple[int, int]]
 """Bytes of a buffer, and the time when they are there; both rise."""
 
 Order = tuple[tuple[int, int], ...]
@@ -117,7 +117,7 @@ def play(
     pipeline = before.copy()
     arrivals = dict(arrivals)
     loads = [_Portions(pipeline, work.portions) for work in works]
-    made: dict[str, Arrivals] = {work.target: [] for work in works}
+    made: dict[str, list[tuple[int, int]]] = {work.target: [] for work in works}
     for number, tile in order:
         work = works[number]
         task = work.tasks[tile]

@@ -8,13 +8,17 @@ from typing import Protocol
 from weft.rtl.config import Config
 from weft.rtl.isa import Instruction, Mode
 
-from .memory_port import Event
+from .estimate import Memory
+from .memory_port import Event, burst_words
 
 PATIENCE = 15
 """Reads of the array between two times that it leaves some out, while a STORE waits."""
 
 LEFT_OUT = 2
 """Reads that it leaves out then: a word of the STORE each, and a cycle of the array's."""
+
+ANSWER_CYCLES = 2
+"""From a response to the cycle before the first word of the burst that has waited for it."""
 
 CLOSE = 1e-6
 """What sums of fractions of a word may be off."""
@@ -54,6 +58,16 @@ def gaps_of(config: Config, one: Instruction) -> Gaps:
     return Gaps(LEFT_OUT / (between + LEFT_OUT), True)
 
 
+def answered(config: Config, rows: int, words: int, memory: Memory) -> float:
+    """Words per cycle of a STORE of so many in `rows` rows, if it has to wait for responses: few bursts are under way
+    at once, and a burst ends with its row."""
+    outstanding: int = config.axi_outstanding
+    if rows <= outstanding:
+        return inf
+    each = min(words / rows, burst_words(config))
+    return outstanding * each / (memory.latency + ANSWER_CYCLES + each)
+
+
 @dataclass
 class _Work:
     """What a unit is doing."""
@@ -76,6 +90,8 @@ class Sharing:
         self._array: _Work | None = None
         self._gaps = Gaps(inf, False)
         self._store: _Work | None = None
+        self._answers = inf
+        """Words per cycle of the STORE, as memory answers."""
         self._writes = 1.0
         """Words per cycle that memory takes."""
         self._plans = 0
@@ -87,10 +103,10 @@ class Sharing:
         self._array, self._gaps = _Work(cycles, done), gaps
         self._plan()
 
-    def store(self, words: int, done: Event) -> None:
-        """A STORE begins; done when its last word is on its way to memory."""
+    def store(self, words: int, pace: float, done: Event) -> None:
+        """A STORE begins, of at most so many words per cycle; done when its last word is on its way to memory."""
         self._change()
-        self._store = _Work(words, done)
+        self._store, self._answers = _Work(words, done), pace
         self._plan()
 
     def take(self, pace: float) -> None:
@@ -102,7 +118,7 @@ class Sharing:
 
     def _paces(self) -> tuple[float, float]:
         """Of the array, and of the STORE."""
-        words = 0.0 if self._store is None else self._writes
+        words = 0.0 if self._store is None else min(self._writes, self._answers)
         if self._array is None:
             return 0.0, words
         words = min(words, self._gaps.pace)

@@ -30,7 +30,7 @@ from .estimate import (
     store_latency,
 )
 from .memory_port import Event, MemoryPort, Writes, share_of
-from .sharing import Sharing, gaps_of
+from .sharing import Sharing, answered, gaps_of
 
 
 class _Queue:
@@ -175,8 +175,14 @@ class Timeline:
                     load()
             case _:
                 queue.free = None
-                words = one.rows * -(-one.bytes // config.memory_bytes)
-                self._sharing.store(words, partial(self._stored, number, self.now))
+                words = sum(self._row(one, row)[1] for row in range(one.rows))
+                pace = answered(config, one.rows, words, self.memory)
+                self._sharing.store(words, pace, partial(self._stored, number, self.now))
+
+    def _row(self, one: Instruction, row: int) -> tuple[int, int]:
+        """The address in memory of a row of a LOAD or STORE, and how many it has, in words."""
+        offset, skew = divmod(one.offset + row * one.step, self.config.memory_bytes)
+        return offset, -(-(skew + one.bytes) // self.config.memory_bytes)
 
     def _load(self, number: int, one: Instruction, accepted: int, row: int) -> None:
         """Ask memory for the next row of a LOAD; behind the last one the unit takes the next instruction."""
@@ -184,8 +190,7 @@ class Timeline:
             self._queues[Unit.LOAD].free = self.now
             self._accept(Unit.LOAD)
             return
-        offset, skew = divmod(one.offset + row * one.step, self.config.memory_bytes)
-        words = -(-(skew + one.bytes) // self.config.memory_bytes)
+        offset, words = self._row(one, row)
         last = partial(self._loaded, number, accepted) if row == one.rows - 1 else _nothing
         following = partial(self._load, number, one, accepted, row + 1)
         self._memory.ask(True, offset, words, one.space == Space.SCRATCHPAD.value, last, following)

@@ -8,7 +8,7 @@ from weft.sim.transports import MachineTransport
 from weft.sw.compiler.compiler import compile_graph
 from weft.sw.driver import Device
 from weft.sw.graph import Conv2D, FullyConnected
-from weft.sw.synthetic import NETWORKS, mobilenet_v1, mobilenet_v2, resnet50
+from weft.sw.synthetic import NETWORKS, densenet121, mobilenet_v1, mobilenet_v2, resnet50, squeezenet
 
 
 def macs(graph):
@@ -32,6 +32,8 @@ def parameters(graph):
         ("mobilenet_v1", 7_489_664, 208_112),
         ("mobilenet_v2", 300_774_272, 3_469_760),
         ("resnet50", 4_089_184_256, 25_502_912),
+        ("squeezenet", 263_521_280, 1_231_552),
+        ("densenet121", 2_834_161_664, 7_894_208),
     ],
 )
 def test_sizes_are_the_published_ones(name, multiplications, weights):
@@ -41,7 +43,7 @@ def test_sizes_are_the_published_ones(name, multiplications, weights):
 
 @pytest.mark.parametrize(
     "make, size",
-    [(mobilenet_v1, 32), (mobilenet_v2, 64), (resnet50, 64)],
+    [(mobilenet_v1, 32), (mobilenet_v2, 64), (resnet50, 64), (squeezenet, 64), (densenet121, 32)],
     ids=lambda one: getattr(one, "__name__", one),
 )
 def test_values_are_alive_and_the_machine_equals_the_golden_model(make, size):

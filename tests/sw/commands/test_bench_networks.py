@@ -39,3 +39,15 @@ def test_the_streamed_network_equals_the_machine(monkeypatch):
 def test_a_missing_file_is_a_sentence(tmp_path):
     with pytest.raises(UserError, match=r"resnet8_int8\.tflite"):
         commands_bench_networks.measure(tmp_path, Steps())
+
+
+def test_the_compiler_is_timed(monkeypatch):
+    small = {"mobilenet_v2": partial(synthetic.mobilenet_v2, size=32, classes=10)}
+    monkeypatch.setattr(synthetic, "NETWORKS", small)
+    monkeypatch.setattr(commands_bench_networks, "SECONDS", dict.fromkeys(small))
+    found = commands_bench_networks.measure_compiler(Steps())
+    assert [one.preset for one in found] == ["small", "large"]
+    for one in found:
+        assert one.layers >= 65
+        assert one.instructions > 2 * one.layers
+        assert 0 < one.seconds < 30

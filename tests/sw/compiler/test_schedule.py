@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from weft.rtl.isa import Opcode, Space
 from weft.rtl.registers import Unit
-from weft.sw.compiler.schedule import MOST_TOKENS, Schedule, thinned
+from weft.sw.compiler.schedule import MOST_TOKENS, Schedule, TokensError, thinned
 from weft.sw.errors import UserError
 
 
@@ -80,6 +80,21 @@ def test_tokens_that_are_taken_meanwhile_do_not_add_up():
         conv = schedule.add(Opcode.CONV, "a conv", after=[load])
         schedule.add(Opcode.LOAD, "a load", after=[conv])
     assert len(schedule.finish()) == 9 * MOST_TOKENS + 1
+
+
+def test_a_careful_schedule_lets_tokens_be_taken_before_there_are_too_many():
+    def filled(careful):
+        schedule = Schedule(careful=careful)
+        for _ in range(3 * MOST_TOKENS):
+            schedule.add(Opcode.CONV, "a conv", after=[schedule.add(Opcode.LOAD, "a load")])
+        return schedule
+
+    with pytest.raises(TokensError, match="more than 63 tokens of LOAD for ARRAY"):
+        filled(False).finish()
+    program = filled(True).finish()
+    assert len(program) == 6 * MOST_TOKENS + 1
+    # Each wait makes room for about half of the tokens.
+    assert 3 <= sum(one.opcode is Opcode.LOAD and one.wait == 1 << Unit.ARRAY for one in program) <= 8
 
 
 @pytest.mark.parametrize("seed", range(10))

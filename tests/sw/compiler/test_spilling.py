@@ -36,6 +36,12 @@ def test_what_passes_between_grouped_layers_is_not_spilled(room):
     assert not inside & choice.spilled
 
 
+def test_gaps_leave_less_room_to_their_layers():
+    flow, _ = residual()
+    assert spill(flow, 600, dict.fromkeys(range(4), 150)) == spill(flow, 450)
+    assert spill(flow, 1 << 16, {1: 1000}) == spill(flow, 1 << 16)
+
+
 def test_what_does_not_fit_at_all_is_a_sentence():
     flow, _ = chain()
     with pytest.raises(UserError, match=r"needs more than the \d+ bytes of scratchpad at once, even a row at a time"):

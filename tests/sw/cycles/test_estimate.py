@@ -131,4 +131,4 @@ def test_arrivals_of_an_input():
     pipeline = Pipeline(CONFIG)
     arrivals = pipeline.load_arrivals(20)
     start = FIRST_FETCH + (CONFIG.fetch_depth + 1) * WORDS + LOAD_LATENCY
-    assert arrivals == [(8, start + 1), (16, start + 2), (20, start + 3)]
+    assert list(arrivals) == arrivals[:] == [(8, start + 1), (16, start + 2), (20, start + 3)]

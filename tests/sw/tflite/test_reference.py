@@ -7,7 +7,7 @@ from weft.sw.tflite.reader import read_tflite
 
 from tests.sw.networks import evaluate
 from tests.sw.tflite_cases import CASES
-from tests.sw.tflite_record import REFERENCE, digest
+from tests.sw.tflite_record import REFERENCE, digest, recorded
 
 LATER = {"ELU", "LOG"}
 """Operators without a reference kernel on 8 bits in the recorded version; test_tflite_tables.py has them."""
@@ -15,11 +15,7 @@ LATER = {"ELU", "LOG"}
 
 @pytest.fixture(scope="module")
 def reference():
-    """Name -> digest of model and inputs, bytes of all outputs."""
-    with np.load(REFERENCE) as file:
-        ends = np.cumsum(file["lengths"])
-        parts = np.split(file["bytes"], ends[:-1])
-        return dict(zip(file["names"].tolist(), zip(file["digests"].tolist(), parts, strict=True), strict=True))
+    return recorded(REFERENCE)
 
 
 def test_the_reference_is_of_these_cases(reference):

@@ -48,6 +48,6 @@ def test_the_compiler_is_timed(monkeypatch):
     found = commands_bench_networks.measure_compiler(Steps())
     assert [one.preset for one in found] == ["small", "large"]
     for one in found:
-        assert one.layers >= 65
+        assert one.layers > 60
         assert one.instructions > 2 * one.layers
         assert 0 < one.seconds < 30

@@ -1,5 +1,6 @@
 """What `weft bench` measured of other networks than LeNet-5, the bars they are held to, and the tables made of both."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -7,7 +8,7 @@ from typing import Any
 
 from weft.rtl.config import Config
 
-from ..cycles.estimate import array_latency, drain_latency
+from ..cycles.estimate import HALVES, array_latency, drain_latency
 from ..report import REST, Row, utilization
 from .figures import PREDICTION_CYCLES, PREDICTION_SHARE, Sheet, layer_bar, layers_json
 
@@ -45,6 +46,31 @@ PRODUCT = "fully connected"
 """A layer whose every result depends on all of its input."""
 
 ARRAY_WAITS = "array_wait_"
+
+
+MOST_CUT = 16
+"""Passes that are cut into tiles in every way there is."""
+
+
+def soonest(passes: int, drain: int, config: Config) -> int:
+    """The fewest cycles of a product behind its input, however its passes of one cycle each are cut into tiles: a tile
+    waits for a half of the accumulator, and its drain for the tile and for the drain before it."""
+    way, back = array_latency(config), drain_latency(config)
+    if passes > MOST_CUT or drain % passes:
+        return drain + way + back
+    found = []
+    for ends in range(1 << passes - 1):
+        halves = deque([0] * HALVES)
+        array, last, tile = 0, -1, 0
+        for index in range(passes):
+            tile += 1
+            if index == passes - 1 or ends >> index & 1:
+                array = max(array, halves.popleft()) + tile
+                last = max(array + way, last + 1) + tile * drain // passes - 1
+                halves.append(last)
+                tile = 0
+        found.append(last + back)
+    return min(found)
 
 
 def surprising(rows: Sequence[Row]) -> list[Row]:
@@ -88,15 +114,24 @@ class Measured:
         index = self.layers.index(row)
         bars = [layer_bar(one, self.config) for one in self.layers[: index + 1]]
         drain, drains = self.drains[index], sum(self.drains[: index + 1])
-        way = array_latency(self.config) + drain_latency(self.config)
-        if row.op == PRODUCT and drain + way > bars[-1]:
+        if row.op == PRODUCT and row.passes:
             # It needs all that the layer before it makes, so that nothing of it comes earlier.
-            return f"{drain:,} cycles of drain behind {way} on the way there, {drain + way - bars[-1]:,} above the bar"
+            least = soonest(row.passes, drain, self.config)
+            if least > bars[-1]:
+                return f"{drain:,} cycles of drain: in no tiles does it take less than {least:,}"
         for count, (made, allowed) in enumerate(zip(accumulate(self.drains), accumulate(bars), strict=False), 1):
             if made > allowed and count <= index + 1:
                 return (
                     f"the first {count} layers have {made:,} cycles of drain, {made - allowed:,} more than all their "
                     f"bars allow"
+                )
+        every = list(accumulate(layer_bar(one, self.config) for one in self.layers))
+        times = list(accumulate(one.cycles or 0 for one in self.layers))
+        for other in range(index + 1, len(times)):
+            if drain <= bars[-1] and times[other] <= every[other]:
+                return (
+                    f"its tiles take turns with those of layers behind it: the first {other + 1} together are "
+                    f"{every[other] - times[other]:,} below their bars"
                 )
         if drain > bars[-1]:
             return f"{drain:,} cycles of drain, of which too few can come before (all so far: {drains:,})"

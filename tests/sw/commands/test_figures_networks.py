@@ -9,6 +9,7 @@ from weft.sw.commands.figures_networks import (
     Streamed,
     networks_sheet,
     slow_sheet,
+    soonest,
     streamed_sheet,
 )
 from weft.sw.report import REST, Row
@@ -35,7 +36,7 @@ def test_all_bars_kept():
     [
         ({"bound": 1000}, "net on 8x8 with 2 lanes: 1,220 cycles are 1.220 times 1,000, more than 1.15"),
         (
-            {"cycles": (1076, 124), "predicted": (1076, 124)},
+            {"cycles": (1076, 212), "predicted": (1076, 212), "bound": 1200},
             "net on 8x8 with 2 lanes: the 1,076 cycles of a are more than 1,075: the array waits for nothing",
         ),
         ({"predicted": (1051, 200)}, "net on 8x8 with 2 lanes: a was predicted to take 1,051 cycles and took 1,000"),
@@ -67,17 +68,33 @@ def test_each_bar_has_a_sentence(changes, sentence):
         ),
         (
             {"drains": (1050, 0), "op": "fully connected"},
-            "1,050 cycles of drain behind 32 on the way there, 7 above the bar",
+            "1,050 cycles of drain: in no tiles does it take less than 1,082",
         ),
     ],
 )
 def test_a_layer_above_its_bar_says_what_bounds_it(changes, reason):
-    one = measured(cycles=(1080, 200), **changes)
+    one = measured(cycles=(1080, 210), **changes)
     (row,) = one.slow()
     assert one.reason(row) == reason
     assert slow_sheet([one]).rows == [
         ("a of net", "8x8", "2", "900", f"{one.drains[0]:,}", "1,080", "1,075", reason),
     ]
+
+
+def test_a_layer_that_takes_turns_says_when_all_are_in_time_again():
+    one = measured(cycles=(1080, 100))
+    (row,) = one.slow()
+    assert one.reason(row) == (
+        "its tiles take turns with those of layers behind it: the first 2 together are 107 below their bars"
+    )
+
+
+@pytest.mark.parametrize(
+    "passes, drain, preset, wanted", [(8, 16, "large", 66), (16, 64, "small", 97), (1, 9, "small", 41)]
+)
+def test_no_cut_of_a_product_into_tiles_is_faster(passes, drain, preset, wanted):
+    """The autoencoder's layer 5, which takes 66 and 98 cycles on the RTL."""
+    assert soonest(passes, drain, PRESETS[preset]) == wanted
 
 
 def test_a_drain_may_be_too_long_though_those_before_it_left_room():

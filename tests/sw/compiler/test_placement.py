@@ -3,6 +3,8 @@
 import numpy as np
 import onnx
 import pytest
+from weft.gen.presets import load_config
+from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.compiler.partition import partition
 from weft.sw.compiler.passes import simplify
 from weft.sw.compiler.placement import Verdict, inner_operators, kind_of, refuse_host_operators, rows_of
@@ -23,9 +25,11 @@ from weft.sw.graph import (
     Transpose,
 )
 from weft.sw.network import HOST, NOWHERE, NPU, Row
+from weft.sw.onnx.reader import read_onnx
 
 from tests.sw.mixed_networks import append
 from tests.sw.networks import Builder
+from tests.sw.onnx_models import Model
 from tests.sw.programs import network
 
 
@@ -116,3 +120,21 @@ def test_what_simplifying_takes_away_is_with_what_stays():
         Row("clamp3", "Clamp", NPU, "in the layer of fc2", program=0),
         Row("reshape4", "Reshape", NOWHERE),
     )
+
+
+def test_attention_is_on_the_host_with_its_reasons_and_refused_by_strict():
+    m = Model()
+    x = m.pair(m.input((1, 6, 8)))
+    queries, keys = (m.pair(m.node("MatMul", [x, m.weights((8, 8), axis=1)])) for _ in range(2))
+    scores = m.node("MatMul", [queries, m.pair(m.node("Transpose", [keys], perm=[0, 2, 1]))])
+    shares = m.pair(m.node("Softmax", [m.pair(scores, 0.2)], axis=-1), 1 / 256, -128)
+    y = m.pair(m.node("MatMul", [shares, queries]))
+    m.output(m.pair(m.node("LayerNormalization", [y, m.constant(np.ones(8, np.float32))], axis=-1), 0.02))
+    found = compile_model(read_onnx(m.make()), load_config(preset="small"))
+    notes = {row.op: row.note for row in found.rows if row.where == HOST}
+    assert notes["MatMul"] == "it has weights that are computed, supported are constant weights"
+    assert notes["LayerNormalization"] == "it is no operator of the NPU"
+    assert notes["Softmax"] == "the NPU has no real numbers"
+    assert [row.op for row in found.rows if row.where == NPU] == ["FullyConnected"] * 2
+    with pytest.raises(UserError, match=r"MatMul '.*' would run on the host: it has weights that are computed"):
+        refuse_host_operators(found)

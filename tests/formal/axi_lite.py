@@ -46,7 +46,7 @@ class Registers(Elaboratable):
 
         # No response without a request, and one for each.
         writes, data, reads = (Signal(2, name=name) for name in ("writes", "data", "reads"))
-        reading = inside.signal("reading")
+        reading = inside.signal("reading_1")
         address, word, answer, asked, told = (
             Signal(name=name) for name in ("address", "word", "answer", "asked", "told")
         )

@@ -111,8 +111,8 @@ class Stores(Elaboratable):
         strobes = FifoState(m, inside["strobes"], unit.buffer, "strobes")
         words = FifoState(m, inside["words"], unit.buffer, "words")
         responses = FifoState(m, inside["responses"], bus.requests_in_flight(config), "responses")
-        requested, read, begin, following = (
-            inside.signal(name) for name in ("requested", "read", "begin", "following")
+        requested, read, begin, following, following_ends = (
+            inside.signal(name) for name in ("requested", "read", "begin", "following", "following_ends")
         )
         active = inside["rows"].signal("active")
         sent, asked, done_words = Signal(), Signal(), Signal(bus.words_bits(config))
@@ -146,6 +146,7 @@ class Stores(Elaboratable):
             Assert(~(requested & read)),
             Assert(~read | begin),
             Assert(~(active & ~begin) | ((following != 0) & (following < request.payload.words))),
+            Assert(begin | (following_ends == (following == 1))),
             Assert(~active | (data.View(isa.STORE, inside["rows"].signal("held")).bytes != 0)),
             Assert(~active | (request.payload.words != 0)),
         ]

@@ -1,8 +1,6 @@
 """Executes CONV: reads activations and weights in the order of the array's passes and says where the sums belong."""
 
-from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
@@ -10,6 +8,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from . import array, fields, isa, queue
 from .accumulator import commit_latency, control_layout, control_lead, slot_layout
+from .ahead import Ahead, State, restarted, stepped
 from .config import Config
 from .delay import delayed, delayed_in_memory
 from .registers import Activity
@@ -27,52 +26,6 @@ def issue_latency(config: Config) -> int:
 
 FLAGS = ("last_ox", "last_oy", "last_n", "last_kx", "last_ky", "run_ends", "first_ox", "first", "pixels_done")
 """Of the loops, whose next values are needed, too."""
-
-
-class Ahead:
-    """A register of one bit, `now`, and what it will be, `next`."""
-
-    def __init__(self, m: Module, name: str) -> None:
-        self.now = Signal(name=name)
-        self.next = Signal(name=f"next_{name}")
-        m.d.comb += self.next.eq(self.now)
-        m.d.sync += self.now.eq(self.next)
-
-    def to(self, value: Any) -> "Step":
-        """It takes a value."""
-        return Step(self.next.eq(value))
-
-
-@dataclass(frozen=True)
-class Step:
-    """What an Ahead does."""
-
-    statement: Any
-
-
-class State:
-    """Takes assignments to registers, those to an Ahead among them."""
-
-    def __init__(self, m: Module) -> None:
-        self.m = m
-
-    def __iadd__(self, statements: Any) -> "State":
-        for one in statements if isinstance(statements, list) else [statements]:
-            if isinstance(one, Step):
-                self.m.d.comb += one.statement
-            else:
-                self.m.d.sync += one
-        return self
-
-
-def restarted(counter: Signal, last: Ahead, count: Value) -> list[Any]:
-    """A loop of `count` steps begins: the counter runs down to zero, and `last` says in time that it is there."""
-    return [counter.eq(count - 1), last.to(count == 1)]
-
-
-def stepped(counter: Signal, last: Ahead) -> list[Any]:
-    """One step of such a loop, not the last one."""
-    return [counter.eq(counter - 1), last.to(counter == 1)]
 
 
 class Feeder(Component):

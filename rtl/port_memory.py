@@ -37,9 +37,8 @@ class PortMemory(Component):
     """`memory_bytes` bytes (a power of two) in a memory with one port. Addresses wrap.
 
     In a cycle the host's access goes first, then a write, then a read; with config.compact one request is under way,
-    and of two a write is taken first. The host waits while a word that was read waits
-    for its taker, since the memory itself keeps that word. On a memory narrower than its words it makes several
-    accesses.
+    and of two a write is taken first. The host waits while a word that was read waits for its taker, since the memory
+    itself keeps that word. On a memory narrower than its words it makes several accesses.
 
     Members
     -------

@@ -3,17 +3,18 @@ LeNet's time as a table; with `--docs` it puts them into pages, too."""
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from weft.gen.presets import MEDIUM
 from weft.rtl.array import Array
 from weft.rtl.config import Config
+from weft.sw.commands.figures import Sheet, insert
 from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.errors import UserError
+from weft.sw.files import replace_file
 from weft.sw.onnx.reader import read_onnx
 
 from .board_build import board_design
@@ -30,7 +31,7 @@ LENET = Path(__file__).resolve().parent.parent / "sw" / "models" / "lenet5.onnx"
 ULX3S = ecp5("85k", "CABGA381", 6)
 """The FPGA of a ULX3S with the largest chip, in the slowest speed grade."""
 
-BEGIN, END = "<!-- fpga:begin -->", "<!-- fpga:end -->"
+MARKS = ("<!-- fpga:begin -->", "<!-- fpga:end -->")
 """What stands before and behind the table in a page."""
 
 HEADS = ("design", "clock", "of seeds", "bar", "LUT", "FF", "DSP", "block RAM", "LeNet-5", "limited by")
@@ -131,37 +132,24 @@ def cells(row: Row, build: Build, reports: list[Report]) -> list[str]:
     return [row.name, f"{fmax:.1f} MHz", spread, f"{row.bar:g} MHz", *resources(build.report), time, path(build.report)]
 
 
-def table(lines: Iterable[list[str]]) -> Table:
-    """For people."""
-    view = Table(box=None)
-    for head in HEADS:
-        view.add_column(head, overflow="fold")
-    for line in lines:
-        view.add_row(*line)
-    return view
+def sheet(lines: Sequence[list[str]]) -> Sheet:
+    """The table."""
+    return Sheet("Designs, placed and routed", HEADS, lines)
 
 
-def inserted(text: str, lines: Iterable[list[str]]) -> str:
-    """A page with the lines in its table; lines of other designs stay as they are.
+def inserted(text: str, lines: Sequence[list[str]], where: str) -> str:
+    """A page with the lines in its table; lines of other designs stay as they are. `where` names the page in errors.
 
     Raises
     ------
     UserError
         If the page has no place for it.
     """
-    before, begin, rest = text.partition(BEGIN + "\n")
-    inside, end, after = rest.partition(END)
-    if not begin or not end:
-        raise UserError(f"the page has no lines {BEGIN} and {END}")
-    known = {}
-    for line in inside.splitlines()[2:]:
-        found = [cell.strip() for cell in line.strip("|").split("|")]
-        known[found[0]] = found
-    known |= {line[0]: line for line in lines}
     order = [row.name for row in ROWS]
-    kept = sorted((line for name, line in known.items() if name in order), key=lambda line: order.index(line[0]))
-    made = [HEADS, ["---"] * len(HEADS), *kept]
-    return before + begin + "".join(f"| {' | '.join(line)} |\n" for line in made) + end + after
+    inside = text.partition(MARKS[0])[2].partition(MARKS[1])[0]
+    old = [[cell.strip() for cell in line.strip("|").split("|")] for line in inside.splitlines() if line[:1] == "|"]
+    known = {line[0]: line for line in [*old, *lines] if line[0] in order}
+    return insert(text, [sheet([known[name] for name in order if name in known])], where, MARKS)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -172,17 +160,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--docs", type=Path, nargs="*", default=(), help="pages whose tables get the lines")
     options = parser.parse_args(arguments)
     console = Console()
-    lines = []
+    lines: list[list[str]] = []
     try:
         for row in ROWS:
             if options.only in row.name:
                 lines.append(cells(row, *measure(row, options.seeds, console)))
         for page in options.docs:
-            page.write_text(inserted(page.read_text(encoding="utf-8"), lines), encoding="utf-8")
-    except UserError as error:
+            replace_file(page, inserted(page.read_text(encoding="utf-8"), lines, str(page)).encode())
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    console.print(table(lines))
+    console.print(sheet(lines).terminal())
     return 0
 
 

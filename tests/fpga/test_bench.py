@@ -8,9 +8,8 @@ import pytest
 from rich.console import Console
 from weft.fpga import bench
 from weft.fpga.bench import (
-    BEGIN,
-    END,
     HEADS,
+    MARKS,
     ROWS,
     ULX3S,
     array_row,
@@ -20,7 +19,7 @@ from weft.fpga.bench import (
     measure,
     path,
     resources,
-    table,
+    sheet,
 )
 from weft.fpga.boards import BOARDS
 from weft.fpga.ecp5 import Ecp5
@@ -33,6 +32,8 @@ from weft.rtl.npu import Npu
 from weft.sw.errors import UserError
 
 from tests.fpga.fake_tools import ECPPACK, NEXTPNR, REPORT, YOSYS, install
+
+BEGIN, END = MARKS
 
 SMALL = array_row("small", Config(rows=2, cols=2, weight_rows=2, weight_tiles=64, scratchpad_bytes=512), 90)
 
@@ -61,7 +62,7 @@ def test_table_of_a_design():
     assert build.report.fmax == 105
     line = cells(SMALL, build, reports)
     assert line[:5] == ["small", "105.0 MHz", "95.0, 100.0, 105.0", "90 MHz", "3 of 10"]
-    console.print(table([line]))
+    console.print(sheet([line]).terminal())
     assert all(cell in console.file.getvalue() for cell in line)
     with_network = cells(replace(SMALL, config=BOARDS["ulx3s"].config), build, reports)
     cycles = lenet_cycles(BOARDS["ulx3s"].config)
@@ -71,15 +72,18 @@ def test_table_of_a_design():
 def test_pages_keep_the_lines_of_other_designs():
     first, second = [[ROWS[index].name, *(str(index) for _ in HEADS[1:])] for index in (0, 1)]
     page = f"before\n{BEGIN}\n{END}\nafter\n"
-    both = inserted(inserted(page, [second]), [first])
-    assert both == inserted(page, [first, second])
+    both = inserted(inserted(page, [second], "page"), [first], "page")
+    assert both == inserted(page, [first, second], "page")
     assert both.startswith("before\n")
     assert both.endswith("\nafter\n")
-    again = inserted(both, [[ROWS[1].name, *("new" for _ in HEADS[1:])]])
-    assert again.splitlines()[4:6] == [f"| {' | '.join(first)} |", f"| {ROWS[1].name} |{' new |' * (len(HEADS) - 1)}"]
+    again = inserted(both, [[ROWS[1].name, *("new" for _ in HEADS[1:])]], "page")
+    assert [line for line in again.splitlines() if line.startswith("| ULX3S")] == [
+        f"| {' | '.join(first)} |",
+        f"| {ROWS[1].name} |{' new |' * (len(HEADS) - 1)}",
+    ]
     with pytest.raises(UserError) as caught:
-        inserted("nothing", [])
-    assert str(caught.value) == f"the page has no lines {BEGIN} and {END}"
+        inserted("nothing", [], "page")
+    assert str(caught.value) == f"page: the text must have one line {BEGIN} and behind it one line {END}"
 
 
 @pytest.mark.usefixtures("fakes")

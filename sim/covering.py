@@ -5,15 +5,16 @@
 prints the table of lines and bits per module, and names the lines that never ran.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import permutations, starmap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
+from typing import Annotated
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 from weft.rtl.isa import INSTRUCTION_BYTES, Instruction, Opcode, Space, assemble, fields, instruction
 from weft.rtl.registers import REGISTERS, Unit
@@ -25,6 +26,7 @@ from weft.sim.killing import MODELS
 from weft.sim.library import npu_verilog
 from weft.sim.verification import Row
 from weft.sw.commands.figures import Sheet
+from weft.sw.commands.progress import standard_output
 from weft.sw.transport import DeviceError, Job
 
 PROGRAMS = 168
@@ -287,10 +289,11 @@ def report(coverage: Coverage) -> Sheet:
     return Sheet("Coverage of the RTL", ("module", "lines", "ran", "bits moved"), rows)
 
 
-def _main() -> None:
-    from weft.sw.commands.progress import standard_output
-
-    coverage = collect(int(sys.argv[1]) if len(sys.argv) > 1 else PROGRAMS)
+def covering(
+    programs: Annotated[int, typer.Argument(min=2, help="Random ones, half of them legal.")] = PROGRAMS,
+) -> None:
+    """Count the lines and bits of the RTL that run, and name those that do not."""
+    coverage = collect(programs)
     console = standard_output()
     console.print(report(coverage).terminal())
     rows = [(why or "not explained", f"{count:,}") for why, count in unmoved(coverage).most_common()]
@@ -300,4 +303,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    typer.run(covering)

@@ -94,6 +94,8 @@ def test_command_line(monkeypatch, capsys, tmp_path):
     assert bench.main(["--seeds", "1", "--docs", str(page)]) == 0
     assert "small" in capsys.readouterr().out
     assert "| small | 95.0 MHz |" in page.read_text()
+    assert bench.main(["--only", "large"]) == 2
+    assert capsys.readouterr().err == "error: no design's name holds large; the designs are small\n"
     monkeypatch.setenv("NEXTPNR_ECP5", "nowhere")
     assert bench.main(["--seeds", "2"]) == 2
     assert capsys.readouterr().err == "error: NEXTPNR_ECP5 is 'nowhere', and there is no such program\n"

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,11 @@ from numpy.typing import NDArray
 from weft.rtl.config import Config
 from weft.sim.golden_graph import run_graph
 from weft.sw import synthetic
+from weft.sw.commands.shared import LENET
 from weft.sw.compiler.model_compiler import compile_model
 from weft.sw.graph import Graph
 from weft.sw.network import Network
 from weft.sw.onnx.reader import read_onnx
-
-LENET = Path(synthetic.__file__).with_name("models") / "lenet5.onnx"
 
 
 @dataclass(frozen=True)

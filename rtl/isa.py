@@ -6,6 +6,8 @@ whole loop nest of one tile. Units take their instructions in program order; bet
 Local addresses count bytes of the scratchpad (they wrap at its size) or of the weight or parameter space.
 """
 
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from amaranth.hdl import Shape, signed
@@ -274,7 +276,8 @@ class Instruction(NamedTuple):
             raise AttributeError(f"{self.opcode.name} has no field {name}") from None
 
 
-def fields(opcode: Opcode) -> dict[str, tuple[int, Shape]]:
+@cache
+def fields(opcode: Opcode) -> Mapping[str, tuple[int, Shape]]:
     """The fields of an instruction, flat: name -> (first bit, shape), in order; the opcode is left out, names that
     start with `reserved` are kept."""
     found: dict[str, tuple[int, Shape]] = {}
@@ -289,10 +292,24 @@ def fields(opcode: Opcode) -> dict[str, tuple[int, Shape]]:
     return found
 
 
-def _range(shape: Shape) -> tuple[int, int]:
-    if shape.signed:
-        return -(1 << shape.width - 1), (1 << shape.width - 1) - 1
-    return 0, (1 << shape.width) - 1
+@cache
+def _ranges(opcode: Opcode) -> Mapping[str, tuple[int, int]]:
+    """The least and the largest value of each field that is not reserved."""
+    shapes = {name: shape for name, (_, shape) in fields(opcode).items() if not name.startswith("reserved")}
+    return {
+        name: (-(1 << shape.width - 1), (1 << shape.width - 1) - 1) if shape.signed else (0, (1 << shape.width) - 1)
+        for name, shape in shapes.items()
+    }
+
+
+@cache
+def _places(opcode: Opcode) -> tuple[tuple[str, int, int], ...]:
+    """Of each field that is not reserved: name, first bit, and the bits of its value."""
+    return tuple(
+        (name, offset, (1 << shape.width) - 1)
+        for name, (offset, shape) in fields(opcode).items()
+        if not name.startswith("reserved")
+    )
 
 
 def instruction(opcode: Opcode, **values: Any) -> Instruction:
@@ -303,31 +320,24 @@ def instruction(opcode: Opcode, **values: Any) -> Instruction:
     ValueError
         For a name that is not a field, or a value that does not fit.
     """
-    shapes = {name: shape for name, (_, shape) in fields(opcode).items() if not name.startswith("reserved")}
+    ranges = _ranges(opcode)
+    numbers = dict.fromkeys(ranges, 0)
     for name, value in values.items():
-        if name not in shapes:
-            raise ValueError(f"{opcode.name} has no field {name}; it has {', '.join(shapes)}")
-        low, high = _range(shapes[name])
+        if name not in ranges:
+            raise ValueError(f"{opcode.name} has no field {name}; it has {', '.join(ranges)}")
+        low, high = ranges[name]
         number = int(value.value) if isinstance(value, enum.Enum) else int(value)
         if not low <= number <= high:
             raise ValueError(f"{opcode.name}.{name} must be from {low} to {high}, not {number}")
-    return Instruction(
-        opcode,
-        {
-            name: int(values[name].value if isinstance(values[name], enum.Enum) else values[name])
-            if name in values
-            else 0
-            for name in shapes
-        },
-    )
+        numbers[name] = number
+    return Instruction(opcode, numbers)
 
 
 def encode(one: Instruction) -> bytes:
     """The instruction's 64 bytes."""
     word = int(one.opcode.value)
-    for name, (offset, shape) in fields(one.opcode).items():
-        if not name.startswith("reserved"):
-            word |= (one.fields[name] & ((1 << shape.width) - 1)) << offset
+    for name, offset, mask in _places(one.opcode):
+        word |= (one.fields[name] & mask) << offset
     return word.to_bytes(INSTRUCTION_BYTES, "little")
 
 
@@ -360,7 +370,7 @@ def decode(raw: bytes) -> Instruction:
     return Instruction(opcode, values)
 
 
-def assemble(program: list[Instruction]) -> bytes:
+def assemble(program: Sequence[Instruction]) -> bytes:
     """The bytes of a program, one instruction after the other."""
     return b"".join(encode(one) for one in program)
 

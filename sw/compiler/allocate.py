@@ -1,8 +1,9 @@
 """Where things lie on the chip: activations in the scratchpad by their lifetimes, weights and parameters in lines."""
 
-from bisect import insort
-from collections.abc import Hashable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,6 @@ class Buffer:
     size: int
     first: int
     last: int
-
-    def meets(self, other: "Buffer") -> bool:
-        """Both are alive in some step."""
-        return self.first <= other.last and other.first <= self.last
 
 
 def buffers_of(
@@ -45,22 +42,46 @@ def buffers_of(
     return [Buffer(name, sizes[name], first[name], last[name]) for name in first]
 
 
-def pack(buffers: Sequence[Buffer], alignment: int) -> tuple[dict[str, int], int]:
+ATTEMPTS = 16
+"""Orders in which buffers choose their places, where they do not fit."""
+
+
+def pack(buffers: Sequence[Buffer], alignment: int, room: int | None = None) -> tuple[dict[str, int], int]:
     """An address for each buffer, a multiple of `alignment`, and how much they take; those alive together do not
     overlap.
 
-    The largest choose first, each the lowest gap that is free over its whole life.
+    The largest choose first, each the lowest gap that is free over its whole life. While that takes more than `room`,
+    those that end behind it choose before all others the next time.
     """
+    order = sorted(buffers, key=lambda one: (-one.size, one.first, one.name))
+    best = addresses, end = _packed(order, alignment)
+    for _ in range(ATTEMPTS):
+        if room is None or best[1] <= room:
+            break
+        outside = {one.name for one in order if addresses[one.name] + one.size > room}
+        order.sort(key=lambda one: one.name not in outside)
+        addresses, end = _packed(order, alignment)
+        best = min(best, (addresses, end), key=itemgetter(1))
+    return best
+
+
+def _packed(buffers: Iterable[Buffer], alignment: int) -> tuple[dict[str, int], int]:
+    """The addresses if these choose one after the other."""
     addresses: dict[str, int] = {}
-    placed: list[tuple[int, int, Buffer]] = []
-    for buffer in sorted(buffers, key=lambda one: (-one.size, one.first, one.name)):
+    taken: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    """Per step: from where to where."""
+    most = 0
+    for buffer in buffers:
         address = 0
-        for start, end, other in placed:
-            if other.meets(buffer) and start < address + buffer.size and address < end:
+        steps = range(buffer.first, buffer.last + 1)
+        for start, end in sorted({one for step in steps for one in taken[step]}):
+            if start < address + buffer.size and address < end:
                 address = -(-end // alignment) * alignment
-        insort(placed, (address, address + buffer.size, buffer), key=lambda one: one[0])
+        for step in steps:
+            taken[step].append((address, address + buffer.size))
         addresses[buffer.name] = address
-    return addresses, max((end for _, end, _ in placed), default=0)
+        most = max(most, address + buffer.size)
+    return addresses, most
 
 
 def place(buffers: Sequence[Buffer], config: Config) -> dict[str, int]:
@@ -71,7 +92,7 @@ def place(buffers: Sequence[Buffer], config: Config) -> dict[str, int]:
     UserError
         If they do not fit, with how much is missing.
     """
-    addresses, needed = pack(buffers, config.word_bytes)
+    addresses, needed = pack(buffers, config.word_bytes, config.scratchpad_bytes)
     if needed > config.scratchpad_bytes:
         raise UserError(
             f"the activations need {needed} bytes of scratchpad at once, {needed - config.scratchpad_bytes} more than "

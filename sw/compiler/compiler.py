@@ -1,12 +1,13 @@
 """The compiler: from a graph of quantized operators to a program for one configuration."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 from weft.rtl.config import Config
 from weft.rtl.fields import misfit
-from weft.rtl.isa import assemble
+from weft.rtl.isa import Instruction, assemble
 
 from ..cycles.estimate import USUAL_MEMORY, Memory
 from ..cycles.playing import Course, work_of
@@ -50,13 +51,52 @@ def compile_graph(graph: Graph, config: Config, memory: Memory = USUAL_MEMORY) -
     UserError
         One sentence: what is not supported, or does not fit, and by how much.
     """
+    return _package(_built(graph, config, memory), config, memory)
+
+
+def check_graph(graph: Graph, config: Config, memory: Memory = USUAL_MEMORY) -> None:
+    """Find out whether a network compiles, in less time than it takes to compile it.
+
+    Raises
+    ------
+    UserError
+        Where compile_graph raises one, the same.
+    """
+    _built(graph, config, memory)
+
+
+@dataclass(frozen=True)
+class _Built:
+    """All that a program is made of; nothing is refused behind it."""
+
+    graph: Graph
+    inputs: tuple[Transfer, ...]
+    outputs: tuple[Transfer, ...]
+    arrangement: Arrangement
+    course: Course
+    code: Code
+    offsets: Sequence[int]
+    """In the image: of what the program loads itself, of each resident part, and of the setup program."""
+    setup: Sequence[Instruction]
+
+
+def _built(graph: Graph, config: Config, memory: Memory) -> _Built:
     graph = simplify(graph)
     boundary = split(graph)
     layers = lower(graph, boundary, config)
     inputs, outputs = (_transfers(graph, names) for names in (boundary.inputs, boundary.outputs))
     arrangement, course, addresses = _arranged(graph, layers, inputs, outputs, config, memory)
     code = generate(arrangement, course, addresses, config)
-    return _package(graph, inputs, outputs, arrangement, course, code, config, memory)
+    # What is loaded in the run comes first, for the program names its offsets.
+    offsets = [0]
+    for content in (code.streamed, *(one.content for one in code.resident)):
+        offsets.append(_aligned(offsets[-1] + len(content)))
+    setup = setup_program(code.resident, offsets[1:-1])
+    for one in [*setup, *code.instructions] if config.compact else ():
+        sentence = misfit(config, one)
+        if sentence:
+            raise UserError(f"{graph.name} does not fit into a compact NPU: {one.opcode.name}: {sentence}")
+    return _Built(graph, inputs, outputs, arrangement, course, code, offsets, setup)
 
 
 def _arranged(
@@ -110,14 +150,15 @@ def _resident(
 
 
 def _in_bands(flow: Dataflow, inputs: tuple[Transfer, ...], outputs: tuple[Transfer, ...]) -> Arrangement:
-    """In bands that leave room for the gaps between buffers."""
+    """In bands that leave room for the gaps between buffers; if there are any, the buffers try several orders, since no
+    wider gap helps where it is the order that makes them."""
     config = flow.config
     room = config.scratchpad_bytes
     gaps: Counter[int] = Counter()
     choice, tight = spill(flow, room), frozenset[int]()
     while True:
         arrangement = banded(flow, choice, inputs, outputs, tight)
-        addresses, end = pack(arrangement.buffers, config.word_bytes)
+        addresses, end = pack(arrangement.buffers, config.word_bytes, room if gaps else None)
         if end <= room:
             return arrangement
         groups = {arrangement.slots[slot].group for slot in crowded(arrangement, room)}
@@ -162,32 +203,13 @@ def _aligned(offset: int) -> int:
     return -(-offset // PORT_ALIGNMENT) * PORT_ALIGNMENT
 
 
-def _package(
-    graph: Graph,
-    inputs: tuple[Transfer, ...],
-    outputs: tuple[Transfer, ...],
-    arrangement: Arrangement,
-    course: Course,
-    code: Code,
-    config: Config,
-    memory: Memory,
-) -> Program:
-    # What is loaded in the run comes first, for the program names its offsets.
-    parts, offsets = [code.streamed], [0]
-    for one in code.resident:
-        offsets.append(_aligned(offsets[-1] + len(parts[-1])))
-        parts.append(one.content)
-    setup_at = _aligned(offsets[-1] + len(parts[-1]))
-    setup_instructions = setup_program(code.resident, offsets[1:])
-    for one in [*setup_instructions, *code.instructions]:
-        sentence = misfit(config, one)
-        if sentence:
-            raise UserError(f"{graph.name} does not fit into a compact NPU: {one.opcode.name}: {sentence}")
-    setup = assemble(setup_instructions)
-    run = assemble(code.instructions)
-    run_at = setup_at + len(setup)
+def _package(built: _Built, config: Config, memory: Memory) -> Program:
+    graph, arrangement, course, code = built.graph, built.arrangement, built.course, built.code
+    setup, run = assemble(built.setup), assemble(code.instructions)
+    run_at = built.offsets[-1] + len(setup)
     image = bytearray(run_at + len(run))
-    for offset, part in zip([*offsets, setup_at, run_at], [*parts, setup, run], strict=True):
+    parts = [code.streamed, *(one.content for one in code.resident), setup, run]
+    for offset, part in zip([*built.offsets, run_at], parts, strict=True):
         image[offset : offset + len(part)] = part
     passes: Counter[int] = Counter()
     for piece, planned in zip(arrangement.pieces, course.plans, strict=True):
@@ -197,17 +219,21 @@ def _package(
     return Program(
         config=config,
         image=bytes(image),
-        setup=setup_at,
+        setup=built.offsets[-1],
         run=run_at,
         workspace_bytes=arrangement.workspace_bytes,
-        inputs=tuple(_port(graph, name, transfer) for name, transfer in zip(graph.inputs, inputs, strict=True)),
-        outputs=tuple(_port(graph, name, transfer) for name, transfer in zip(graph.outputs, outputs, strict=True)),
+        inputs=_ports(graph, graph.inputs, built.inputs),
+        outputs=_ports(graph, graph.outputs, built.outputs),
         layers=tuple(
             LayerInfo(layer.name, layer.op, tag, layer.macs, passes[index], predicted[tag], *traffic[tag])
             for index, (layer, tag) in enumerate(zip(arrangement.layers, code.tags, strict=True))
         ),
         name=graph.name,
     )
+
+
+def _ports(graph: Graph, names: Sequence[str], transfers: Sequence[Transfer]) -> tuple[Port, ...]:
+    return tuple(_port(graph, name, transfer) for name, transfer in zip(names, transfers, strict=True))
 
 
 def _port(graph: Graph, name: str, transfer: Transfer) -> Port:

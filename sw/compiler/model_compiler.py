@@ -14,7 +14,7 @@ from ..lowering.limits import HOST_REASONS
 from ..lowering.lower import lower_operator
 from ..network import Network, Stage
 from ..program import Program
-from .compiler import compile_graph
+from .compiler import check_graph, compile_graph
 from .partition import Part, partition, with_inputs
 from .passes import simplify
 from .placement import Verdict, rows_of
@@ -98,6 +98,8 @@ class _Compiler:
         }
         self.cuts: set[str] = set()
         self.programs: dict[Key, Program] = {}
+        self.alone: dict[Key, Verdict] = {}
+        """What is known of parts of one operator."""
 
     def parts(self) -> tuple[Part, ...]:
         """Those of the graph; all for the device have a program."""
@@ -152,12 +154,19 @@ class _Compiler:
         for operator in operators:
             others = {one.output for one in self.graph.operators if one is not operator}
             part = next(one for one in self._partition(others) if isinstance(one, Graph))
-            if verdict(operator, part, self.config).reason:
-                continue  # the device takes it only among others
+            key = _key(part)
+            if key not in self.alone:
+                self.alone[key] = self._checked(operator, part)
+            yield operator.output, self.alone[key]
+
+    def _checked(self, operator: Operator, part: Graph) -> Verdict:
+        """Whether the device can hold an operator that it takes; one that it takes only among others has no reason."""
+        if not verdict(operator, part, self.config).reason:
             try:
-                compile_graph(part, self.config, self.memory)
+                check_graph(part, self.config, self.memory)
             except UserError as error:
-                yield operator.output, self._told(error)
+                return self._told(error)
+        return Verdict()
 
     def _told(self, error: UserError) -> Verdict:
         return Verdict(str(error).removeprefix(f"{self.graph.name}: "))

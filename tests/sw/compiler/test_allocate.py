@@ -1,5 +1,7 @@
 """Buffers that live together do not overlap; weights and parameters lie where the hardware looks for them."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from weft.rtl.config import Config
@@ -7,6 +9,7 @@ from weft.sw.compiler.allocate import (
     Buffer,
     WeightStore,
     buffers_of,
+    pack,
     parameter_lines,
     place,
     predecessors,
@@ -62,6 +65,19 @@ def test_bytes_are_used_again():
     addresses = place(buffers, CONFIG)
     assert addresses["a"] == addresses["c"] != addresses["b"]
     assert predecessors(buffers, addresses) == {"a": (), "b": (), "c": ("a",)}
+
+
+def test_those_that_end_behind_the_room_choose_first_the_next_time():
+    """The largest at the bottom leaves a gap that is of no use before it comes."""
+    buffers = [Buffer("a", 4, 0, 1), *(Buffer(name, 4, 0, 0) for name in "bcd"), Buffer("e", 7, 1, 2)]
+    addresses, end = pack(buffers, 1)
+    assert (addresses["e"], end) == (0, 19)
+    addresses, end = pack(buffers, 1, 16)
+    assert end == 16
+    for step in range(3):
+        alive = sorted((addresses[one.name], one.size) for one in buffers if one.first <= step <= one.last)
+        assert all(start + size <= behind for (start, size), (behind, _) in pairwise(alive))
+    assert pack(buffers, 1, 19) == pack(buffers, 1)
 
 
 def test_only_the_last_owners_of_some_bytes_come_before():

@@ -217,20 +217,29 @@ def test_a_joint_failure_cuts_a_part_in_two(build, monkeypatch):
 def test_what_does_not_compile_alone_is_named_with_the_compilers_sentence(build, monkeypatch):
     from weft.sw.compiler import model_compiler
 
-    whole = model_compiler.compile_graph
+    whole, checked = model_compiler.compile_graph, model_compiler.check_graph
+    asked = []
 
     def no_convs(part, *rest):
         if any(isinstance(one, Conv2D) for one in part.operators):
             raise UserError("test: conv is not for today")
         return whole(part, *rest)
 
+    def no_convs_either(part, *rest):
+        asked.append([one.output for one in part.operators])
+        no_convs(part, *rest)
+        checked(part, *rest)
+
     monkeypatch.setattr(model_compiler, "compile_graph", no_convs)
+    monkeypatch.setattr(model_compiler, "check_graph", no_convs_either)
     x = build.conv(build.input((1, 5, 5, 2)), 3, (3, 3))
     x = append(build, Slice, [x], build.tensor((1, 2, 2, 3), like=x), start=(0, 1, 1, 0), step=(1, 1, 1, 1))
     x = build.fully_connected(build.flatten(x), 4)
     network = check(build.graph(x), SMALL, 0)
     assert (network.rows[0].where, network.rows[0].note, network.rows[0].inner) == (HOST, "conv is not for today", True)
     assert network.rows[-1].where == NPU
+    assert asked
+    assert all(asked.count(one) == 1 for one in asked)
 
 
 def test_a_product_of_activations_without_tables_splits_the_program(build):

@@ -6,11 +6,11 @@ are answered in order. Anything wider, shorter or unaligned is the business of t
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, Signature, connect, flipped
 from amaranth.utils import exact_log2
 
 from .config import Config
+from .fifo import fifo
 from .skid import SkidBuffer
 
 
@@ -116,7 +116,7 @@ class ReadArbiter(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.owners = owners = SyncFIFO(width=1, depth=requests_in_flight(self.config))
+        m.submodules.owners = owners = fifo(self.config, width=1, depth=requests_in_flight(self.config))
         fetch, load, memory = self.fetch, self.load, self.port
         request = memory.request
         if self.config.pipelined:

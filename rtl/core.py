@@ -9,7 +9,7 @@ from .accumulator import Accumulator
 from .array import Array
 from .config import Config
 from .control import ControlRegisters
-from .delay import delay_line, delayed
+from .delay import delay_line
 from .dma import LoadUnit, StoreUnit
 from .drain import Drain
 from .faults import Faults, inside, left_over
@@ -100,8 +100,13 @@ class Core(Component):
             m.submodules[f"{unit.name.lower()}_unit"] = resettable(component)
 
         def late(name: str, value: ValueLike) -> Value:
-            """What need not be known at once, pipelined a cycle later."""
-            return delayed(m, f"{name}_delay", Value.cast(value), int(config.pipelined))
+            """What need not be known at once, pipelined a cycle later; a reset ends it, too."""
+            value = Value.cast(value)
+            if not config.pipelined:
+                return value
+            register = Signal.like(value, name=f"late_{name}")
+            m.d.sync += register.eq(Mux(control.reset, 0, value))
+            return register
 
         # Memory <-> units.
         connect(m, arbiter.port, flipped(self.read))
@@ -147,16 +152,21 @@ class Core(Component):
         full = Signal(2)
         full_next = Signal.like(full)
         # Pipelined, what changes these counts is seen a cycle later.
-        release = late("release", drain.half_release & ~control.reset)
+        released = drain.half_release & ~control.reset
+        release = late("release", released)
         m.d.comb += full_next.eq(full + accumulator.committed - release)
         m.d.sync += full.eq(Mux(control.reset, 0, full_next))
         m.d.comb += [
             drain.half_full.eq(full_next != 0 if config.pipelined else (full != 0) | accumulator.committed),
-            feeder.release.eq(release),
+            feeder.release.eq(released),
         ]
         m.d.comb += [load.bases.eq(control.bases), store.bases.eq(control.bases)]
 
-        # Instructions: queue -> gate -> unit, with tokens between the gates.
+        error = late("sequencer_error", sequencer.error)
+        halt = self._halt(m, sequencer.error | error, control.failed)
+
+        # Instructions: queue -> gate -> unit, with tokens between the gates. Pipelined, the tokens hear of all a cycle
+        # later; a gate has no next instruction before it is told that what it took is gone.
         m.submodules.tokens = tokens = Tokens()
         m.d.comb += tokens.clear.eq(control.start | control.reset)
         idle = []
@@ -172,10 +182,10 @@ class Core(Component):
             connect(m, queue.o, gate.i)
             connect(m, gate.o, component.instruction)
             m.d.comb += [
-                gate.stop.eq(control.failed),
+                gate.stop.eq(halt),
                 gate.available.eq(tokens.available[unit]),
-                tokens.taken[unit].eq(gate.take),
-                tokens.given[unit].eq(gate.give),
+                tokens.taken[unit].eq(late(f"{name}_taken", gate.take)),
+                tokens.given[unit].eq(late(f"{name}_given", gate.give)),
                 gate.done.eq(component.done),
             ]
             idle.append(gate.idle & queue.empty)
@@ -194,8 +204,8 @@ class Core(Component):
         m.d.comb += [
             sequencer.start.eq(control.start),
             sequencer.program.eq(control.program),
-            sequencer.idle_units.eq(Cat(idle).all()),
-            sequencer.stop.eq(control.failed),
+            sequencer.idle_units.eq(late("idle", Cat(idle).all())),
+            sequencer.stop.eq(halt),
             control.busy.eq(sequencer.busy),
             control.finished.eq(late("finished", sequencer.finished)),
             control.dispatched.eq(sequencer.dispatched),
@@ -203,7 +213,7 @@ class Core(Component):
             self.busy.eq(sequencer.busy),
             self.failed.eq(control.failed),
             faults.clear.eq(control.start | control.reset),
-            faults.sequencer.valid.eq(late("sequencer_error", sequencer.error)),
+            faults.sequencer.valid.eq(error),
             faults.sequencer.cause.eq(late("sequencer_cause", sequencer.error_cause)),
             faults.sequencer.address.eq(late("sequencer_address", sequencer.error_address)),
             faults.left_over.eq(
@@ -264,3 +274,15 @@ class Core(Component):
             )
             m.d.comb += [control.inside[name].eq(value) for name, value in found.items()]
         return m
+
+    def _halt(self, m: Module, at_fault: Value, failed: Value) -> Value:
+        """Whether nothing may begin any more.
+
+        Pipelined it comes out of two registers, since it goes everywhere. An instruction that the sequencer found to be
+        illegal must not begin: its error, in this cycle or the one before, takes the place of `failed`, which follows.
+        """
+        if not self.config.pipelined:
+            return failed
+        known, halt = Signal(name="halt_known"), Signal(name="halt")
+        m.d.sync += [known.eq(at_fault | failed), halt.eq(known)]
+        return halt

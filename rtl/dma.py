@@ -7,13 +7,13 @@ bytes are never shifted here, only masked at the row's two ends.
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from . import bus, fields, isa
 from .config import Config
 from .delay import delayed
+from .fifo import fifo
 from .queue import held, overlaps
 from .registers import BASES, Activity
 from .scratchpad import Scratchpad, read_latency
@@ -24,7 +24,7 @@ def row_layout(config: Config) -> data.StructLayout:
     """One row of a transfer.
 
     `external` is the address of its first byte, `local` where the first byte of its first word belongs, which may not
-    be part of it. `words` are the memory words that cover it,
+    be part of it. `words` are the memory words that cover it, `single` says that this is one alone,
     `last_byte` the place of its last byte in the last word; `final` marks the instruction's last row.
     """
     return data.StructLayout(
@@ -32,6 +32,7 @@ def row_layout(config: Config) -> data.StructLayout:
             "external": unsigned(config.address_width),
             "local": unsigned(config.local_bits),
             "words": unsigned(bus.words_bits(config)),
+            "single": 1,
             "last_byte": unsigned(exact_log2(config.memory_bytes)),
             "final": 1,
             "space": isa.Space,
@@ -94,6 +95,7 @@ class Rows(Component):
             row.external.eq(external),
             row.local.eq(local - external[:offset_bits]),
             row.words.eq((reach + (word - 1)) >> offset_bits),
+            row.single.eq(reach <= word),
             row.last_byte.eq(reach[:offset_bits] - 1),
             row.final.eq(left == 1),
             row.space.eq(current.space),
@@ -250,7 +252,7 @@ class LoadUnit(Component):
         config = self.config
         layout = row_layout(config)
         m.submodules.rows = rows = Rows(config)
-        m.submodules.requested = requested = SyncFIFO(width=layout.size, depth=bus.requests_in_flight(config))
+        m.submodules.requested = requested = fifo(config, width=layout.size, depth=bus.requests_in_flight(config))
         connect(m, flipped(self.instruction), rows.instruction)
         row = rows.row.payload
         offset_bits = exact_log2(config.memory_bytes)
@@ -384,7 +386,7 @@ class StoreUnit(Component):
         leave = Signal()
         request = self.memory.request
         outcome = data.StructLayout({"external": unsigned(config.address_width), "final": 1})
-        m.submodules.responses = responses = SyncFIFO(width=outcome.size, depth=bus.requests_in_flight(config))
+        m.submodules.responses = responses = fifo(config, width=outcome.size, depth=bus.requests_in_flight(config))
         request_now = Signal()
         m.d.comb += [
             rows.bases.eq(self.bases),
@@ -397,8 +399,8 @@ class StoreUnit(Component):
         ]
 
         # A word's strobes wait for its data, and hold its place in the buffer meanwhile.
-        m.submodules.strobes = strobes = SyncFIFO(width=config.memory_bytes, depth=self.buffer)
-        m.submodules.words = words = SyncFIFO(width=config.memory_width, depth=self.buffer)
+        m.submodules.strobes = strobes = fifo(config, width=config.memory_bytes, depth=self.buffer)
+        m.submodules.words = words = fifo(config, width=config.memory_width, depth=self.buffer)
         begin = Signal(init=1)
         end = Signal()
         left = Signal(bus.words_bits(config))
@@ -409,7 +411,7 @@ class StoreUnit(Component):
         expected = delayed(m, "expected", granted, read_latency(config))
         m.d.comb += [
             left.eq(Mux(begin, row.words, following)),
-            end.eq(Mux(begin, row.words == 1, following_ends)),
+            end.eq(Mux(begin, row.single, following_ends)),
             granted.eq(self.store_read.valid & self.store_read.ready),
             self.store_read.valid.eq(rows.row.valid & ~read & strobes.w_rdy),
             self.store_read.payload.eq(word_address(m, config, row, begin, granted)),

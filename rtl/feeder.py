@@ -41,7 +41,7 @@ class Feeder(Component):
     instruction : stream of isa.CONV, whose tokens are taken. Accepted in the cycle in which the previous one issues
         its last pixel, so that passes of different instructions follow each other without a bubble; in the next one if
         it is pipelined or compact.
-    release : the drain frees a half in this cycle.
+    release : the drain frees a half in this cycle; pipelined, it may be acquired in the next one.
     pause : leave out an issue, as soon as that does no harm: a pass's first pixel meets its weights, and a depthwise
         stream must not be torn.
     drain, slot : the drain's read of the accumulator, which takes the place of an issue; `slot` says that it may. Only
@@ -92,10 +92,15 @@ class Feeder(Component):
         entry_bits = self.control.entry.shape().width
         line_bits = self.line.line.shape().width
 
-        # Halves that are neither being filled nor waiting for the drain. A release counts in its own cycle.
-        free = Signal(2, init=2)
+        # Halves that are neither being filled nor waiting for the drain. A release counts in its own cycle, pipelined
+        # in the next one, when a register says whether there are any.
+        free, free_next = Signal(2, init=2), Signal(2)
         half = Signal()
-        may_acquire = (free != 0) | self.release
+        if config.pipelined:
+            may_acquire = Signal(name="may_acquire", init=1)
+            m.d.sync += may_acquire.eq(free_next != 0)
+        else:
+            may_acquire = (free != 0) | self.release
 
         active = Signal()
         finish = Signal()
@@ -107,7 +112,8 @@ class Feeder(Component):
             accept.eq(self.instruction.valid & can_start),
         ]
         m.d.comb += self.free_halves.eq(free)
-        m.d.sync += free.eq(free + self.release - (accept & conv.acquire))
+        m.d.comb += free_next.eq(free + self.release - (accept & conv.acquire))
+        m.d.sync += free.eq(free_next)
 
         # Nothing inside a row is farther away than the scratchpad is large.
         local_bits = address_bits + 1

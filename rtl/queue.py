@@ -2,11 +2,11 @@
 
 from amaranth.hdl import Module, Signal, Value, unsigned
 from amaranth.lib import data, stream
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
 from . import fields, isa
 from .config import Config
+from .fifo import fifo
 
 
 def held(m: Module, config: Config, instruction: data.View, accept: Value) -> data.View:
@@ -50,28 +50,29 @@ class InstructionQueue(Component):
         m = Module()
         width = self.config.memory_width
         words = isa.INSTRUCTION_BITS // width
-        m.submodules.fifo = fifo = SyncFIFO(width=width, depth=self.config.queue_depth * words)
+        m.submodules.fifo = waiting = fifo(self.config, width=width, depth=self.config.queue_depth * words)
         # Words that the layout does not reach are taken and dropped.
         assembled = Signal(isa.INSTRUCTION_BITS)
         index = Signal(range(max(words, 2)))
         full = Signal()
         m.d.comb += [
-            fifo.w_data.eq(self.i.payload),
-            fifo.w_en.eq(self.i.valid),
-            self.i.ready.eq(fifo.w_rdy),
+            waiting.w_data.eq(self.i.payload),
+            waiting.w_en.eq(self.i.valid),
+            self.i.ready.eq(waiting.w_rdy),
             self.o.payload.eq(assembled[: self.layout.size]),
             self.o.valid.eq(full),
-            fifo.r_en.eq(~full | self.o.ready),
-            self.level.eq(fifo.level),
-            self.empty.eq(~full & ~fifo.r_rdy & (index == 0)),
+            # Pipelined, whether the unit takes its instruction is known late.
+            waiting.r_en.eq(~full if self.config.pipelined else ~full | self.o.ready),
+            self.level.eq(waiting.level),
+            self.empty.eq(~full & ~waiting.r_rdy & (index == 0)),
         ]
         with m.If(full & self.o.ready):
             m.d.sync += full.eq(0)
-        with m.If(fifo.r_en & fifo.r_rdy):
+        with m.If(waiting.r_en & waiting.r_rdy):
             with m.Switch(index):
                 for word in range(words):
                     with m.Case(word):
-                        m.d.sync += assembled[word * width : (word + 1) * width].eq(fifo.r_data)
+                        m.d.sync += assembled[word * width : (word + 1) * width].eq(waiting.r_data)
             m.d.sync += index.eq(index + 1)
             with m.If(index == words - 1):
                 m.d.sync += [index.eq(0), full.eq(1)]

@@ -1,11 +1,11 @@
 """On-chip memory behind the memory port, for a fast clock."""
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.utils import exact_log2
 
 from .config import Config
 from .delay import delay_line
+from .fifo import RegisteredFifo
 from .link_protocol import WORD_BYTES
 from .memory import Memory1R1W
 from .port_memory import PortMemory
@@ -98,7 +98,7 @@ class RegisteredPortMemory(PortMemory):
         m.d.comb += [memory.write.address.eq(address), memory.read.address.eq(address)]
 
         # Words that were read, and how many places of their queue are taken or promised.
-        words = SyncFIFO(width=config.memory_width + 1, depth=BUFFER)
+        words = RegisteredFifo(width=config.memory_width + 1, depth=BUFFER)
         output = SkidBuffer(words.width)
         m.submodules.words = ResetInserter(self.abandon)(words)
         m.submodules.output = ResetInserter(self.abandon)(output)

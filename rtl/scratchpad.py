@@ -81,8 +81,9 @@ def drain_write_latency(config: Config) -> int:
 
 
 def read_latency(config: Config) -> int:
-    """Cycles from a read to its bytes: those of the memory, and the registers in the alignment and behind it."""
-    return config.memory_latency + 1 + config.pipelined
+    """Cycles from a read to its bytes: the memory's and the register in the alignment, and pipelined the registers in
+    front of the memory and behind the alignment."""
+    return config.memory_latency + 1 + 2 * config.pipelined
 
 
 class Scratchpad(Component):
@@ -166,6 +167,9 @@ class Scratchpad(Component):
             address.eq(Mux(array.enable, array.address, store.payload)),
             enable.eq(array.enable | store.valid),
         ]
+        # The memories lie all over the chip.
+        front = int(self.config.pipelined)
+        reads = delayed(m, "reads", enable, front)
         # Pipelined, the array hears of it later.
         patience = self.PATIENCE - 2 * self.config.pipelined
         waited = Signal(range(patience + 1))
@@ -175,18 +179,18 @@ class Scratchpad(Component):
             m.d.sync += [waited.eq(waited + 1), self.starved.eq(waited == patience - 1)]
         offset, even_line, odd_line, in_even = self._split(address)
         m.d.comb += [
-            even.read.address.eq(even_line),
-            odd.read.address.eq(odd_line),
-            even.read.enable.eq(enable),
-            odd.read.enable.eq(enable),
+            even.read.address.eq(delay_line(m, "read_even", even_line, front, reset_less=True)[-1]),
+            odd.read.address.eq(delay_line(m, "read_odd", odd_line, front, reset_less=True)[-1]),
+            even.read.enable.eq(reads),
+            odd.read.enable.eq(reads),
         ]
         # The register stands between selection and rotation: in front of it the memory takes most of the cycle.
-        in_even = delayed(m, "in_even_delay", in_even, self.config.memory_latency)
+        in_even = delayed(m, "in_even_delay", in_even, front + self.config.memory_latency)
         selected = Signal(8 * size, name="read_lanes", reset_less=True)
         for lane in range(size):
             byte = slice(8 * lane, 8 * lane + 8)
             m.d.sync += selected[byte].eq(Mux(in_even[lane], even.read.data[byte], odd.read.data[byte]))
-        offset = delayed(m, "offset_delay", offset, self.config.memory_latency + 1)
+        offset = delayed(m, "offset_delay", offset, front + self.config.memory_latency + 1)
         aligned = Signal(8 * size, name="read_data")
         m.d.comb += aligned.eq(rotated_right(selected, offset, 8))
         m.d.comb += [

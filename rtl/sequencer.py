@@ -2,12 +2,12 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream
-from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import Component, In, Out, connect
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from . import bus, isa
 from .config import Config
 from .fence import Window, window_layout
+from .fifo import fifo
 from .legality import UNIT_OF, must_be_zero, parts_in_words, undefined_pairs
 from .registers import ErrorCause, Unit
 from .skid import SkidBuffer
@@ -73,6 +73,10 @@ class Sequencer(Component):
         fetch_next = Signal.like(fetch_address)
         outside = Signal()  # what would be fetched next is outside the window
         request = self.memory.request
+        if config.pipelined:
+            m.submodules.request = buffer = SkidBuffer(bus.request_layout(config))
+            connect(m, buffer.o, flipped(self.memory.request))
+            request = buffer.i
         # Pipelined, one more is requested in the cycle of the end, and thrown away.
         goes_on = running if config.pipelined else running & ~ending
         m.d.comb += [
@@ -90,7 +94,7 @@ class Sequencer(Component):
             window = Window(config, self.window)
             m.d.sync += outside.eq(window.outside(fetch_next, fetch_next))
 
-        m.submodules.fifo = fifo = SyncFIFO(width=config.memory_width + 2, depth=depth * words)
+        m.submodules.fifo = arrived = fifo(config, width=config.memory_width + 2, depth=depth * words)
         arriving = self.memory.data.payload
         # The first word names the unit; the others follow it there.
         opcode_held = Signal(isa.Opcode, init=isa.Opcode.END)
@@ -106,14 +110,14 @@ class Sequencer(Component):
         fetched = stream.Signature(layout).create()
         next_index = Signal(range(max(words, 2)))
         m.d.comb += [
-            fifo.w_data.eq(Cat(arriving.data, arriving.error, arriving.decode)),
-            fifo.w_en.eq(self.memory.data.valid),
-            self.memory.data.ready.eq(fifo.w_rdy),
-            fetched.valid.eq(fifo.r_rdy),
-            Cat(fetched.payload.word, fetched.payload.error, fetched.payload.decode).eq(fifo.r_data),
+            arrived.w_data.eq(Cat(arriving.data, arriving.error, arriving.decode)),
+            arrived.w_en.eq(self.memory.data.valid),
+            self.memory.data.ready.eq(arrived.w_rdy),
+            fetched.valid.eq(arrived.r_rdy),
+            Cat(fetched.payload.word, fetched.payload.error, fetched.payload.decode).eq(arrived.r_data),
             fetched.payload.index.eq(next_index),
-            fetched.payload.opcode.eq(Mux(next_index == 0, fifo.r_data[:4], opcode_held)),
-            fifo.r_en.eq(fetched.ready),
+            fetched.payload.opcode.eq(Mux(next_index == 0, arrived.r_data[:4], opcode_held)),
+            arrived.r_en.eq(fetched.ready),
         ]
         with m.If(fetched.valid & fetched.ready):
             m.d.sync += [

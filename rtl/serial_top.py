@@ -71,12 +71,15 @@ class SerialTop(Component):
             memory.host.write_data.eq(port.write_data),
             port.ready.eq(Mux(port.registers, register_ready, memory.host.ready)),
             own.eq(port.address[OWN_REGISTERS.bit_length() - 3]),
-            registers.address.eq(Cat(Const(0, 2), port.address[:10])),
             registers.write.eq(taken & port.write & ~own),
-            registers.write_data.eq(port.write_data),
             registers.read.eq(taken & ~port.write & ~own),
             link.divisor.eq(divisor),
             port.read_data.eq(Mux(port.registers, Mux(own_read, own_data, registers.read_data), memory.host.read_data)),
+        ]
+        # What is accessed has been there for a cycle when it is taken.
+        m.d["sync" if self.config.pipelined else "comb"] += [
+            registers.address.eq(Cat(Const(0, 2), port.address[:10])),
+            registers.write_data.eq(port.write_data),
         ]
         m.d.sync += own_read.eq(own)
         with m.Switch(port.address[:2]):

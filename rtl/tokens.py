@@ -6,6 +6,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
 from .config import TOKEN_BITS
+from .fifo import RegisteredFifo
 from .registers import Activity, Unit
 
 UNITS = len(Unit)
@@ -136,7 +137,9 @@ class Gate(Component):
 
     def _pass(self, m: Module, missing: Signal, pass_on: Signal) -> Value:
         header = self.i.payload.header
-        m.submodules.flight = flight = SyncFIFO(width=UNITS + 16, depth=self.IN_FLIGHT)
+        m.submodules.flight = flight = (RegisteredFifo if self.pipelined else SyncFIFO)(
+            width=UNITS + 16, depth=self.IN_FLIGHT
+        )
         may_pass = Signal()
         m.d.comb += may_pass.eq(self.i.valid & (missing == 0) & flight.w_rdy)
         offered = may_pass

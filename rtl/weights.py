@@ -6,7 +6,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from . import bus
 from .config import Config
-from .delay import delay_line
+from .delay import delay_line, delayed
 from .memory import Memory1RW
 from .protected import flaws, memory_of_bytes
 
@@ -17,6 +17,11 @@ GROUP = 4
 def weight_read_layout(config: Config) -> data.StructLayout:
     """A read of one line: one loading step of a tile."""
     return data.StructLayout({"enable": 1, "line": unsigned(max(1, (config.weight_lines - 1).bit_length()))})
+
+
+def write_latency(config: Config) -> int:
+    """Cycles from a write to the first read that sees it: the registers in front of the memories, and the memory."""
+    return 2 + config.pipelined
 
 
 class WeightStore(Component):
@@ -37,10 +42,8 @@ class WeightStore(Component):
     flaw : a byte that was read is not as it was written (with config.protection).
     latency : config.memory_latency.
 
-    A read WRITE_LATENCY or more cycles after the cycle of a write sees it.
+    A read `write_latency` or more cycles after the cycle of a write sees it.
     """
-
-    WRITE_LATENCY = 2
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -63,13 +66,16 @@ class WeightStore(Component):
 
         if config.compact:
             return self._elaborate_compact(m)
-        # One register between the memory port and the many memories.
+        # One register between the memory port and the many memories; pipelined two, and the enables are worked out in
+        # front of the second one.
         write = Signal(self.write.payload.shape(), reset_less=True)
         write_valid = Signal()
         strobe = Signal(word_bytes)
         m.d.comb += [self.write.ready.eq(1), strobe.eq(write.strobe & write_valid.replicate(word_bytes))]
         m.d.sync += [write.eq(self.write.payload), write_valid.eq(self.write.valid)]
         word = write.address[word_bits:line_bits]
+        front = int(config.pipelined)
+        write = delay_line(m, "write", write, front, reset_less=True)[-1]
 
         groups = range(0, config.cols, GROUP)
         reads = delay_line(m, "read", self.read, (config.weight_rows - 1) * config.weight_steps + groups[-1])
@@ -82,10 +88,11 @@ class WeightStore(Component):
                 m.submodules[f"bank_{bank}_{group}"] = memory
                 places = [divmod(bank * config.weight_pitch + column, word_bytes) for column in columns]
                 read = reads[bank * config.weight_steps + group]
+                enable = Cat(strobe[byte] & (word == index) for index, byte in places)
                 m.d.comb += [
                     memory.write.address.eq(write.address[line_bits:]),
                     memory.write.data.eq(Cat(write.data.word_select(byte, 8) for _, byte in places)),
-                    memory.write.enable.eq(Cat(strobe[byte] & (word == index) for index, byte in places)),
+                    memory.write.enable.eq(delayed(m, f"enable_{bank}_{group}", enable, front)),
                     memory.read.address.eq(read.line),
                     memory.read.enable.eq(read.enable),
                 ]

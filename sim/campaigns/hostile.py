@@ -107,10 +107,10 @@ class Bench:
         return cause, problem
 
 
-def campaign(first: int = 0, programs: int = 200, each: int = PER_PROGRAM) -> Iterator[Row]:
+def campaign(first: int = 0, programs: int = 200, each: int = PER_PROGRAM, config: Config = SMALL) -> Iterator[Row]:
     """`each` broken programs of every legal one."""
     start, failures = process_time(), []
-    bench = Bench()
+    bench = Bench(config)
     causes: dict[int, int] = {}
     for seed in range(first, first + programs):
         random = np.random.default_rng(seed)

@@ -24,9 +24,12 @@ DRAIN_LATENCY = 9
 write."""
 TABLES = 2
 """Memories of look-up tables on a value's way through the drain."""
-PIPELINED_FEEDER, PIPELINED_DRAIN, PIPELINED_GATE, PIPELINED_WORD, PIPELINED_REQUEST = 1, 4, 1, 1, 1
-"""What the registers of a pipelined NPU add: to the scratchpad's reads, to the drain, wherever a unit waits for a
-token, a half or its own last step, to a word from memory, and to asking for it."""
+PIPELINED_FEEDER, PIPELINED_DRAIN, PIPELINED_GATE, PIPELINED_WORD, PIPELINED_REQUEST = 2, 4, 1, 1, 1
+"""What the registers of a pipelined NPU add: to the scratchpad's reads, to the drain, wherever a unit waits for a half
+or its own last step, to a word from memory, and to asking for it."""
+PIPELINED_TOKEN, PIPELINED_REFILL, PIPELINED_FETCH = 2, 1, 1
+"""And wherever a unit waits for a token, to putting its next instruction together while it works, and to asking for an
+instruction."""
 MEMORY_LATENCY = 10
 """Of the memory that is reckoned with, if nothing else is said: from an address to the first word, and from the last
 word to the response."""
@@ -123,6 +126,18 @@ def gate_latency(config: Config) -> int:
     return latency
 
 
+def token_latency(config: Config) -> int:
+    """From an instruction's completion to what waits for its token."""
+    latency: int = PIPELINED_TOKEN * config.pipelined
+    return latency
+
+
+def refill(config: Config) -> int:
+    """From a unit's taking an instruction to the next one's being offered, if that waits in its queue."""
+    cycles: int = instruction_words(config) + PIPELINED_REFILL * config.pipelined
+    return cycles
+
+
 def value_cycles(config: Config, window: int) -> int:
     """Cycles from a value of the drain to the next one: its sums are read one by one, or while the value before is
     requantized."""
@@ -164,7 +179,7 @@ class Pipeline:
         self.words = instruction_words(config)
         self.dispatched = 0
         """When the last word of the last instruction went to its queue."""
-        first = FIRST_FETCH + PIPELINED_REQUEST * config.pipelined
+        first = FIRST_FETCH + (PIPELINED_REQUEST + PIPELINED_FETCH) * config.pipelined
         self.memory: int = first + config.fetch_depth * self.words
         """When all words that memory was asked for have arrived."""
         self.fetched = deque(first + self.words * (index + 1) for index in range(config.fetch_depth))
@@ -200,8 +215,8 @@ class Pipeline:
         self.dispatched = max(self.fetched.popleft(), max(self.dispatched, waiting[0]) + self.words)
         self.fetched.append(self._read(self.dispatched, self.words))
         # The queue puts one instruction together while the unit works on the one before.
-        offered = max(self.dispatched + dispatch_latency(self.config), waiting[-1] + self.words, after)
-        return max(offered + gate_latency(self.config), self.free[unit])
+        offered = max(self.dispatched + dispatch_latency(self.config), waiting[-1] + refill(self.config))
+        return max(offered + gate_latency(self.config), after + token_latency(self.config), self.free[unit])
 
     def _read(self, asked: int, words: int) -> int:
         """When `words` words that memory is asked for at `asked` have arrived; it answers in order."""

@@ -14,6 +14,7 @@ from .compact import compact_timeline
 from .estimate import (
     FIRST_FETCH,
     HALVES,
+    PIPELINED_FETCH,
     READ_LATENCY,
     UNIT_OF,
     USUAL_MEMORY,
@@ -27,7 +28,9 @@ from .estimate import (
     gate_latency,
     instruction_words,
     load_latency,
+    refill,
     store_latency,
+    token_latency,
 )
 from .memory_port import Event, MemoryPort, Writes, share_of
 from .sharing import Sharing, answered, gaps_of
@@ -59,7 +62,7 @@ class Timeline:
         self.program = [one for one in program if one.opcode is not Opcode.END]
         self.words = instruction_words(config)
         self._gate = gate_latency(config)
-        self.now = FIRST_FETCH - READ_LATENCY
+        self.now = FIRST_FETCH - READ_LATENCY + PIPELINED_FETCH * config.pipelined
         self.times: list[Times | None] = [None] * len(self.program)
         self._left = len(self.program)
         self._events: list[tuple[int, int, Event]] = []
@@ -132,7 +135,7 @@ class Timeline:
             return
         number, whole = queue.waiting[0]
         # The queue puts one instruction together while the unit works on the one before.
-        time = max(whole, queue.accepted[-1] + self.words + self._gate, queue.free)
+        time = max(whole, queue.accepted[-1] + refill(self.config) + self._gate, queue.free)
         if time > self.now:
             self.at(time, partial(self._accept, unit))
             return
@@ -251,7 +254,7 @@ class Timeline:
         self.times[number] = Times(accepted, start, done)
         self._left -= 1
         if one.signal:
-            self.at(done + self._gate, partial(self._signal, UNIT_OF[one.opcode], one.signal))
+            self.at(done + token_latency(self.config), partial(self._signal, UNIT_OF[one.opcode], one.signal))
 
     def _signal(self, unit: Unit, takers: int) -> None:
         for taker in Unit:

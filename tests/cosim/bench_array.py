@@ -7,7 +7,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from weft.rtl import array, bus, isa
-from weft.rtl.weights import WeightStore, weight_read_layout
+from weft.rtl.weights import weight_read_layout, write_latency
 from weft.sim import golden
 
 from tests.cosim.common import CONFIG, SEED, known, limited, pauses, start
@@ -71,7 +71,7 @@ class Bench:
                 if not paused:
                     break
         port.array__write__valid.value = 0
-        await ClockCycles(port.clk, WeightStore.WRITE_LATENCY)
+        await ClockCycles(port.clk, write_latency(CONFIG))
 
     async def run(self, first: int, passes: list[Pass]) -> list[np.ndarray]:
         """Run passes as close to each other as pauses allow; returns their sums, (M, C) each."""

@@ -218,6 +218,6 @@ def test_a_read_sees_a_write_after_write_latency_at_every_address(shape, writer)
 
 def test_latencies():
     assert [read_latency(Config(memory_latency=cycles)) for cycles in (1, 2)] == [2, 3]
-    assert read_latency(Config(pipelined=True)) == 3
+    assert read_latency(Config(pipelined=True)) == 4
     assert Scratchpad.WRITE_LATENCY == 2
     assert [drain_write_latency(Config(pipelined=pipelined)) for pipelined in (False, True)] == [2, 3]

@@ -6,7 +6,7 @@ from amaranth.hdl import Module
 from amaranth.lib.wiring import Component, In, Out
 from weft.rtl.array import Array
 from weft.rtl.config import Config
-from weft.rtl.weights import WeightStore
+from weft.rtl.weights import WeightStore, write_latency
 
 from tests.rtl.common import pack, simulate, unpack
 from tests.rtl.test_array import SHAPES, passes
@@ -36,7 +36,7 @@ async def write_lines(ctx, config, port, lines, random):
     image = line_bytes(config, lines).reshape(-1, config.memory_bytes)
     for index in random.permutation(len(image)).tolist():
         await write_word(ctx, port, index * config.memory_bytes, image[index], (1 << config.memory_bytes) - 1)
-    await ctx.tick().repeat(WeightStore.WRITE_LATENCY - 1)
+    await ctx.tick().repeat(write_latency(config) - 1)
 
 
 def random_lines(random, config):
@@ -55,6 +55,7 @@ def test_lines_come_out_skewed(rows, cols, weight_rows, memory_width, seed):
         weight_tiles=5,
         memory_width=memory_width,
         axi_width=memory_width,
+        pipelined=bool(seed),
     )
     dut = WeightStore(config)
     random = np.random.default_rng(seed)
@@ -121,7 +122,7 @@ def test_a_read_sees_a_write_of_two_cycles_before():
     async def testbench(ctx):
         for value in (5, 6, 7):
             await write_word(ctx, dut.write, 2 * config.weight_line_bytes, [value, 0, 0, 0], 1)
-            await ctx.tick().repeat(WeightStore.WRITE_LATENCY - 1)
+            await ctx.tick().repeat(write_latency(config) - 1)
             ctx.set(dut.read.line, 2)
             ctx.set(dut.read.enable, 1)
             await ctx.tick().repeat(config.memory_latency)

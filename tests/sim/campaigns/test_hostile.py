@@ -1,6 +1,8 @@
 """A sample of broken programs."""
 
 import numpy as np
+import pytest
+from weft.fpga.ecp5 import REGISTERED
 from weft.gen.presets import SMALL
 from weft.rtl.registers import ErrorCause
 from weft.sim.campaigns.hostile import Bench, broken, campaign
@@ -8,10 +10,11 @@ from weft.sim.fuzz import random_program
 from weft.sim.machine import Machine
 
 
-def test_broken_programs_do_not_hang_and_stay_inside_the_fence():
-    row, *causes = campaign(first=100_000, programs=20)
+@pytest.mark.parametrize("changes, programs", [({}, 20), (REGISTERED, 8)], ids=["small", "registered"])
+def test_broken_programs_do_not_hang_and_stay_inside_the_fence(changes, programs):
+    row, *causes = campaign(first=100_000, programs=programs, config=SMALL.replace(**changes))
     assert row.reached, row.failures
-    assert row.count == sum(cause.count for cause in causes) == 500
+    assert row.count == sum(cause.count for cause in causes) == 25 * programs
 
 
 def test_programs_are_broken_in_many_ways():

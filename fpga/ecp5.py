@@ -313,9 +313,9 @@ class Ecp5:
             products.append(product)
         return tuple(products)
 
-    def product(self, m: Module, a: Value, b: Value) -> Value:
+    def product(self, m: Module, a: Value, b: Value, latency: int) -> Value:
         """See rtl/requantize.py."""
-        return _multiplier(m, "product", a, b, latency=0).as_signed()
+        return _multiplier(m, "product", a, b, latency=latency).as_signed()
 
     def memory_1r1w(self, memory: Memory1R1W) -> Elaboratable | None:
         """See rtl/memory.py; None leaves the memory to inference."""

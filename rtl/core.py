@@ -169,7 +169,7 @@ class Core(Component):
         # later; a gate has no next instruction before it is told that what it took is gone.
         m.submodules.tokens = tokens = Tokens()
         m.d.comb += tokens.clear.eq(control.start | control.reset)
-        idle = []
+        idle, moves = [], []
         queues, gates = {}, {}
         for unit, component in units.items():
             queue = InstructionQueue(config, LAYOUTS[unit])
@@ -197,6 +197,7 @@ class Core(Component):
                 trace.done_tag.eq(gate.retired_tag),
                 control.activity[unit].eq(late(f"{name}_activity", trace.activity)),
             ]
+            moves.append(late(f"{name}_moves", gate.started | gate.retired))
 
         # Status and errors.
         faults = Faults(config)
@@ -253,8 +254,8 @@ class Core(Component):
         if config.autopsy:
             m.d.comb += control.progress.eq(
                 sequencer.dispatched
-                | Cat(gate.started | gate.retired for gate in gates.values()).any()
-                | Cat(one.activity == activity for one in self.trace for activity in PROGRESS).any()
+                | Cat(moves).any()
+                | Cat(control.activity[unit] == activity for unit in Unit for activity in PROGRESS).any()
             )
             found = inside(
                 Cat(sequencer.fetching, sequencer.flushing, Const(0, 6), sequencer.ahead),

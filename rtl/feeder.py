@@ -40,7 +40,7 @@ class Feeder(Component):
     -------
     instruction : stream of isa.CONV, whose tokens are taken. Accepted in the cycle in which the previous one issues
         its last pixel, so that passes of different instructions follow each other without a bubble; in the next one if
-        it is pipelined or compact.
+        it is compact, or pipelined, when it also begins a cycle later.
     release : the drain frees a half in this cycle; pipelined, it may be acquired in the next one.
     pause : leave out an issue, as soon as that does no harm: a pass's first pixel meets its weights, and a depthwise
         stream must not be torn.
@@ -85,7 +85,7 @@ class Feeder(Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        conv = self.instruction.payload
+        offered = self.instruction.payload
         rows = config.rows
         steps = config.weight_steps
         address_bits = self.read.address.shape().width
@@ -104,21 +104,29 @@ class Feeder(Component):
 
         active = Signal()
         finish = Signal()
-        accept = Signal()
+        taken = Signal()
         can_start = Signal()
+        free_now = ~active | (finish & int(queue.overlaps(config)))
+        if config.pipelined:
+            # What is taken begins in the next cycle, out of the instruction's registers.
+            accept = delayed(m, "accept", taken, 1)
+            free_now &= ~accept
+        else:
+            accept = taken
         m.d.comb += [
-            can_start.eq((~active | (finish & int(queue.overlaps(config)))) & (~conv.acquire | may_acquire)),
+            can_start.eq(free_now & (~offered.acquire | may_acquire)),
             self.instruction.ready.eq(can_start),
-            accept.eq(self.instruction.valid & can_start),
+            taken.eq(self.instruction.valid & can_start),
         ]
         m.d.comb += self.free_halves.eq(free)
-        m.d.comb += free_next.eq(free + self.release - (accept & conv.acquire))
+        m.d.comb += free_next.eq(free + self.release - (taken & offered.acquire))
         m.d.sync += free.eq(free_next)
 
         # Nothing inside a row is farther away than the scratchpad is large.
         local_bits = address_bits + 1
         # The instruction's constants.
-        held = queue.held(m, config, conv, accept)
+        held = queue.held(m, config, offered, taken)
+        conv = held if config.pipelined else offered
         # Loop state; counters run down to zero.
         row_ky, row = (Signal(address_bits, name=name) for name in ("row_ky", "row"))
         y_ky, y = (Signal(signed(config.counter_bits + 2), name=name) for name in ("y_ky", "y"))
@@ -325,11 +333,11 @@ class Feeder(Component):
         self._mask(m, issue, y, x, k_left, held)
         if config.checks:
             entries = self._beyond_entries(
-                m, accept, issue & yields, pass_end, last_chunk & last_kx & last_ky, held, entry, entry_n
+                m, accept, conv, issue & yields, pass_end, last_chunk & last_kx & last_ky, held, entry, entry_n
             )
-            lines = self._beyond_lines(m, accept, active & (step < steps), line)
+            lines = self._beyond_lines(m, accept, conv, active & (step < steps), line)
             torn = columns & issue & last_ox & ~yields
-            m.d.comb += self.illegal.eq(entries | lines | torn | self._illegal_start(m, accept))
+            m.d.comb += self.illegal.eq(entries | lines | torn | self._illegal_start(m, accept, conv))
 
         # Read addresses, one register behind the loops.
         m.d.sync += [self.read.enable.eq(issue), self.read.address.eq(row + x)]
@@ -382,7 +390,7 @@ class Feeder(Component):
             m.d.comb += self.control.eq(delayed(m, "control_delay", control, self.control_latency))
         m.d.comb += [
             self.done.eq(delayed(m, "done_delay", last_issue, self.done_latency)),
-            self.tag.eq(Mux(active, held.header.tag, conv.header.tag)),
+            self.tag.eq(Mux(active, held.header.tag, offered.header.tag)),
         ]
         with m.If(issue):
             m.d.comb += self.activity.eq(Activity.BUSY)
@@ -394,10 +402,9 @@ class Feeder(Component):
             m.d.comb += self.activity.eq(Activity.WAIT_DRAIN)
         return m
 
-    def _illegal_start(self, m: Module, accept: Signal) -> Signal:
+    def _illegal_start(self, m: Module, accept: Signal, conv: data.View) -> Signal:
         """One cycle after an instruction was taken: it has no half to fill, or a depthwise pass that cannot be."""
         config = self.config
-        conv = self.instruction.payload
         holds = Signal()  # a half that is not committed
         faults = [conv.acquire == holds]
         if config.depthwise:
@@ -420,6 +427,7 @@ class Feeder(Component):
         self,
         m: Module,
         accept: Signal,
+        conv: data.View,
         used: Value,
         pass_end: Signal,
         tile_end: Value,
@@ -434,7 +442,7 @@ class Feeder(Component):
         next_n = Signal()
         m.d.comb += [total.eq(entry + held.entry_step), next_n.eq(beyond_n | (entry_n == most - 1))]
         with m.If(accept):
-            late = self.instruction.payload.entry >= most
+            late = conv.entry >= most
             m.d.sync += [beyond.eq(late), beyond_n.eq(late)]
         with m.Elif(pass_end & tile_end):
             m.d.sync += [beyond.eq(next_n), beyond_n.eq(next_n)]
@@ -444,12 +452,12 @@ class Feeder(Component):
             m.d.sync += beyond.eq(1)
         return used & beyond
 
-    def _beyond_lines(self, m: Module, accept: Signal, used: Value, line: Signal) -> Value:
+    def _beyond_lines(self, m: Module, accept: Signal, conv: data.View, used: Value, line: Signal) -> Value:
         """Whether a line of weights is beyond the store; `line` itself wraps."""
         most = self.config.weight_lines
         beyond = Signal(name="line_beyond")
         with m.If(accept):
-            m.d.sync += beyond.eq(self.instruction.payload.weights >= most)
+            m.d.sync += beyond.eq(conv.weights >= most)
         with m.Elif(used & (line == most - 1)):
             m.d.sync += beyond.eq(1)
         return used & beyond

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
-from .delay import delayed
+from .delay import delay_line, delayed
 from .isa import FACTOR_BITS, Rounding
 from .parameters import RECORD
 
@@ -48,10 +48,18 @@ def partial_products(m: Module, platform: object, x: Value, multiplier: Value) -
     return tuple(products)
 
 
-def product(m: Module, platform: object, a: Value, b: Value) -> Value:
-    """a * b, without a register; a platform may have a method `product(m, a, b)` that builds it of its device's
-    primitive."""
-    return platform.product(m, a, b) if hasattr(platform, "product") else a * b
+def product(m: Module, platform: object, a: Value, b: Value, latency: int) -> Value:
+    """a * b, `latency` (0 or 2) cycles later.
+
+    A platform with a method `product(m, a, b, latency)` builds it of its device's primitive.
+    """
+    if hasattr(platform, "product"):
+        return platform.product(m, a, b, latency)
+    value = Signal((a * b).shape(), name="product")
+    m.d.comb += value.eq(
+        delay_line(m, "factor_a", a, latency // 2)[-1] * delay_line(m, "factor_b", b, latency // 2)[-1]
+    )
+    return delay_line(m, "product", value, latency // 2, reset_less=True)[-1]
 
 
 def add_with_carry(a: Value, b: Value, carry: Value) -> Value:
@@ -63,11 +71,15 @@ ADD = 1
 SUM_PRODUCTS = 1
 ROUND = 1
 CLAMP = 1
+PIPELINED_ADD, PIPELINED_PRODUCTS = 2, 1
+"""Further registers if pipelined: behind the bias, where the product of two factors is waited for, and behind the shift
+to the left; and behind the multipliers."""
 
 
 def requantize_latency(pipelined: bool) -> int:
-    """Cycles from a value to its result: pipelined, the shift to the right has a register in its middle."""
-    return ADD + MULTIPLY_LATENCY + SUM_PRODUCTS + pipelined + ROUND + CLAMP
+    """Cycles from a value to its result: pipelined, the shift to the right has a register in its middle, too."""
+    more = PIPELINED_ADD + PIPELINED_PRODUCTS + 1 if pipelined else 0
+    return ADD + MULTIPLY_LATENCY + SUM_PRODUCTS + ROUND + CLAMP + more
 
 
 class Requantize(Component):
@@ -110,23 +122,43 @@ class Requantize(Component):
         m = Module()
 
         # Add the bias; then shift to the left, on the way into the multiplier's registers.
+        add = ADD + PIPELINED_ADD * self.pipelined
         biased = Signal(signed(32), reset_less=True)
         m.d.sync += biased.eq(self.value + self.parameters.bias)
         if self.products:
-            # The factors come from registers, and the product has a cycle for itself.
-            with m.If(self.factors.multiply):
-                m.d.sync += biased.eq(product(m, platform, self.factors.a, self.factors.b))
+            # The factors come from registers, and the product has a cycle for itself, or two of the multiplier's own.
+            factors = self.factors
+            latency = ADD + 1 if self.pipelined else 0
+            value = product(m, platform, factors.a, factors.b, latency)
+            if self.pipelined:
+                multiply = delayed(m, "multiply_delay", factors.multiply, latency)
+                biased = Mux(multiply, value, delayed(m, "biased_delay", biased, 1))
+            else:
+                with m.If(factors.multiply):
+                    m.d.sync += biased.eq(value)
+        elif self.pipelined:
+            biased = delayed(m, "biased_delay", biased, 1)
         shift = self.parameters.shift
-        multiplier = delayed(m, "multiplier_delay", self.parameters.multiplier, ADD)
+        multiplier = delayed(m, "multiplier_delay", self.parameters.multiplier, add)
         left, right = Signal(5, reset_less=True), Signal(5, reset_less=True)
         m.d.sync += [left.eq(Mux(shift < 0, 0, shift)), right.eq(Mux(shift < 0, -shift, 0))]
         x = Signal(signed(32))
-        m.d.comb += x.eq(biased << left)
+        if self.pipelined:
+            m.d.sync += x.eq(biased << delayed(m, "left_delay", left, 1))
+        else:
+            m.d.comb += x.eq(biased << left)
 
         # Multiply, and sum the partial products, with half of 2^31 where the high multiply rounds by itself.
         # The lowest 16 bits are final; all that counts of them is whether they are zero.
         high_high, high_low, low_high, low_low = partial_products(m, platform, x, multiplier[:31])
-        settings = delayed(m, "settings_delay_sum", self.settings, ADD + MULTIPLY_LATENCY)
+        multiply = MULTIPLY_LATENCY
+        if self.pipelined:
+            multiply += PIPELINED_PRODUCTS
+            high_high, high_low, low_high, low_low = (
+                delay_line(m, f"product_{index}", value, PIPELINED_PRODUCTS, reset_less=True)[-1]
+                for index, value in enumerate((high_high, high_low, low_high, low_low))
+            )
+        settings = delayed(m, "settings_delay_sum", self.settings, add + multiply)
         half = Signal()
         m.d.comb += half.eq(settings.rounding == Rounding.DOUBLE)
         upper = Signal(signed(63 - 16), reset_less=True)
@@ -138,7 +170,7 @@ class Requantize(Component):
 
         # Shift to the right. A high multiply that has rounded leaves nothing below 2^31.
         settings = delayed(m, "settings_delay_round", settings, SUM_PRODUCTS)
-        right = delayed(m, "right_delay", right, MULTIPLY_LATENCY + SUM_PRODUCTS)
+        right = delayed(m, "right_delay", right, add - ADD + multiply + SUM_PRODUCTS)
         exact = Signal()
         scaled = Signal(signed(33))
         below = Signal()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
@@ -167,9 +167,9 @@ class Scratchpad(Component):
             address.eq(Mux(array.enable, array.address, store.payload)),
             enable.eq(array.enable | store.valid),
         ]
-        # The memories lie all over the chip.
+        # The memories lie all over the chip; they read in every cycle, unless what they read is judged.
         front = int(self.config.pipelined)
-        reads = delayed(m, "reads", enable, front)
+        reads = Const(1) if front and not self.config.protection else delayed(m, "reads", enable, front)
         # Pipelined, the array hears of it later.
         patience = self.PATIENCE - 2 * self.config.pipelined
         waited = Signal(range(patience + 1))

@@ -70,7 +70,7 @@ class Sequencer(Component):
         requesting = Signal()
         requested = Signal()
         ending = Signal()
-        fetch_next = Signal.like(fetch_address)
+        fetch_next, following = Signal.like(fetch_address), Signal.like(fetch_address)
         outside = Signal()  # what would be fetched next is outside the window
         request = self.memory.request
         if config.pipelined:
@@ -84,12 +84,16 @@ class Sequencer(Component):
             request.payload.address.eq(fetch_address),
             request.payload.words.eq(words),
             requested.eq(goes_on & (ahead != depth) & ~outside & (~requesting | request.ready)),
-            fetch_next.eq(Mux(request.valid & request.ready, fetch_address + isa.INSTRUCTION_BYTES, fetch_address)),
+            fetch_next.eq(Mux(request.valid & request.ready, following, fetch_address)),
         ]
         m.d.sync += requesting.eq(requested | (requesting & ~request.ready & ~outside))
         with m.If(self.start & ~self.busy):
             m.d.comb += fetch_next.eq(self.program)
         m.d.sync += fetch_address.eq(fetch_next)
+        if config.pipelined:
+            m.d.sync += following.eq(fetch_next + isa.INSTRUCTION_BYTES)
+        else:
+            m.d.comb += following.eq(fetch_address + isa.INSTRUCTION_BYTES)
         if config.fences:
             window = Window(config, self.window)
             m.d.sync += outside.eq(window.outside(fetch_next, fetch_next))

@@ -24,12 +24,12 @@ DRAIN_LATENCY = 9
 write."""
 TABLES = 2
 """Memories of look-up tables on a value's way through the drain."""
-PIPELINED_FEEDER, PIPELINED_DRAIN, PIPELINED_GATE, PIPELINED_WORD, PIPELINED_REQUEST = 2, 4, 1, 1, 1
+PIPELINED_FEEDER, PIPELINED_DRAIN, PIPELINED_GATE, PIPELINED_WORD, PIPELINED_REQUEST = 2, 7, 1, 1, 1
 """What the registers of a pipelined NPU add: to the scratchpad's reads, to the drain, wherever a unit waits for a half
 or its own last step, to a word from memory, and to asking for it."""
-PIPELINED_TOKEN, PIPELINED_REFILL, PIPELINED_FETCH = 2, 1, 1
-"""And wherever a unit waits for a token, to putting its next instruction together while it works, and to asking for an
-instruction."""
+PIPELINED_TOKEN, PIPELINED_REFILL, PIPELINED_FETCH, PIPELINED_START = 2, 1, 1, 1
+"""And wherever a unit waits for a token, to putting its next instruction together while it works, to asking for an
+instruction, and to the array's beginning one."""
 MEMORY_LATENCY = 10
 """Of the memory that is reckoned with, if nothing else is said: from an address to the first word, and from the last
 word to the response."""
@@ -132,6 +132,12 @@ def token_latency(config: Config) -> int:
     return latency
 
 
+def start_latency(config: Config) -> int:
+    """From the array's taking a CONV to the cycle before its first pixel."""
+    latency: int = PIPELINED_START * config.pipelined
+    return latency
+
+
 def refill(config: Config) -> int:
     """From a unit's taking an instruction to the next one's being offered, if that waits in its queue."""
     cycles: int = instruction_words(config) + PIPELINED_REFILL * config.pipelined
@@ -229,11 +235,12 @@ class Pipeline:
         if acquire:
             accepted = max(accepted, self.halves.popleft() + gate_latency(self.config))
         self.accepted[Unit.ARRAY].append(accepted)
-        self.free[Unit.ARRAY] = accepted + cycles + gate_latency(self.config)
-        done = accepted + cycles - short + array_latency(self.config)
+        start = accepted + start_latency(self.config)
+        self.free[Unit.ARRAY] = start + cycles + gate_latency(self.config)
+        done = start + cycles - short + array_latency(self.config)
         if commit:
             self.committed.append(done)
-        return Times(accepted, accepted + 1, done)
+        return Times(accepted, start + 1, done)
 
     def drain(self, cycles: int, release: bool = True, after: int = 0) -> Times:
         """A DRAIN that issues `cycles` positions."""

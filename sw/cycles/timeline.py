@@ -29,6 +29,7 @@ from .estimate import (
     instruction_words,
     load_latency,
     refill,
+    start_latency,
     store_latency,
     token_latency,
 )
@@ -86,6 +87,13 @@ class Timeline:
         """Let something happen at a time; what was announced first comes first."""
         self._count += 1
         heapq.heappush(self._events, (time, self._count, event))
+
+    def _after(self, cycles: int, event: Event) -> None:
+        """Let something happen so many cycles from now; at once if there are none."""
+        if cycles:
+            self.at(self.now + cycles, event)
+        else:
+            event()
 
     def run(self) -> list[Times]:
         """The times of all instructions but END."""
@@ -164,18 +172,16 @@ class Timeline:
                 passes = one.n_count * one.ky_count * one.kx_count * chunks
                 cycles = conv_cycles(config, passes, one.ox_count * one.oy_count)
                 queue.free = None
-                self._sharing.convolve(cycles, gaps_of(config, one), partial(self._convolved, number, one, self.now))
+                convolved = partial(self._convolved, number, one, self.now)
+                convolve = partial(self._sharing.convolve, cycles, gaps_of(config, one), convolved)
+                self._after(start_latency(config), convolve)
             case Opcode.DRAIN:
                 queue.free = None
                 self._draining = number, self.now
                 self._drain()
             case Opcode.LOAD:
                 queue.free = None
-                load = partial(self._load, number, one, self.now, 0)
-                if self._gate:
-                    self.at(self.now + self._gate, load)
-                else:
-                    load()
+                self._after(self._gate, partial(self._load, number, one, self.now, 0))
             case _:
                 queue.free = None
                 words = sum(self._row(one, row)[1] for row in range(one.rows))
@@ -203,7 +209,7 @@ class Timeline:
         # A pass that waits for weights has issued its last pixel before.
         short = max(self.config.weight_steps - one.ox_count * one.oy_count, 0)
         done = self.now - short + array_latency(self.config)
-        self._complete(number, accepted, accepted + 1, done)
+        self._complete(number, accepted, accepted + 1 + start_latency(self.config), done)
         if one.commit:
             self.at(done + self._gate, self._commit)
         self._queues[Unit.ARRAY].free = self.now + self._gate

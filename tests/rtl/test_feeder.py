@@ -103,7 +103,7 @@ def expected(conv, config):
 def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed, pauses):
     """Activations, weight lines and accumulator control of several instructions equal the written-out loops; every
     pass lasts max(pixels, S) cycles and the next instruction follows at once. A pause is a bubble and
-    nothing else, and so is the cycle in which a pipelined feeder takes an instruction."""
+    nothing else, and so are the two cycles in which a pipelined feeder takes and begins an instruction."""
     config, dut = make(rows, cols, weight_rows, **(REGISTERED if seed == 3 else {}))
     random = np.random.default_rng(seed)
     program = [random_conv(random, config) for _ in range(4)]
@@ -178,7 +178,7 @@ def test_issues_the_loop_nest_without_bubbles(rows, cols, weight_rows, seed, pau
         return
     # No bubble: the last pixel leaves exactly as many cycles behind the first as the passes take.
     tail = max(len(passes[-1][1]), config.weight_steps) - len(passes[-1][1])
-    assert issued[-1] - issued[0] + 1 + tail == cycles + config.pipelined * (len(program) - 1)
+    assert issued[-1] - issued[0] + 1 + tail == cycles + 2 * config.pipelined * (len(program) - 1)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -163,7 +163,7 @@ class Core(Component):
         m.d.comb += [load.bases.eq(control.bases), store.bases.eq(control.bases)]
 
         error = late("sequencer_error", sequencer.error)
-        halt = self._halt(m, sequencer.error | error, control.failed)
+        halt = self._halt(m, sequencer.error, error | control.failed if config.pipelined else control.failed)
 
         # Instructions: queue -> gate -> unit, with tokens between the gates. Pipelined, the tokens hear of all a cycle
         # later; a gate has no next instruction before it is told that what it took is gone.
@@ -209,7 +209,7 @@ class Core(Component):
             sequencer.stop.eq(halt),
             control.busy.eq(sequencer.busy),
             control.finished.eq(late("finished", sequencer.finished)),
-            control.dispatched.eq(sequencer.dispatched),
+            control.dispatched.eq(late("dispatched", sequencer.dispatched)),
             self.interrupt.eq(control.interrupt),
             self.busy.eq(sequencer.busy),
             self.failed.eq(control.failed),
@@ -253,7 +253,7 @@ class Core(Component):
             ]
         if config.autopsy:
             m.d.comb += control.progress.eq(
-                sequencer.dispatched
+                control.dispatched
                 | Cat(moves).any()
                 | Cat(control.activity[unit] == activity for unit in Unit for activity in PROGRESS).any()
             )
@@ -280,10 +280,11 @@ class Core(Component):
         """Whether nothing may begin any more.
 
         Pipelined it comes out of two registers, since it goes everywhere. An instruction that the sequencer found to be
-        illegal must not begin: its error, in this cycle or the one before, takes the place of `failed`, which follows.
+        illegal must not begin, three cycles after its last word: `at_fault`, the sequencer's error, is soon enough, and
+        `failed` follows it.
         """
         if not self.config.pipelined:
             return failed
         known, halt = Signal(name="halt_known"), Signal(name="halt")
-        m.d.sync += [known.eq(at_fault | failed), halt.eq(known)]
+        m.d.sync += [known.eq(at_fault | failed), halt.eq(known | at_fault)]
         return halt

@@ -153,9 +153,13 @@ class Rows(Component):
             isa.Space.PARAMETERS: config.parameter_lines * config.parameter_line_bytes,
             isa.Space.TABLES: isa.TABLE_SPACE_BYTES,
         }
-        end = Signal(isa.LOCAL_BITS + 1)
+        # Where the row ends is kept beside where it begins, so that the comparison has no sum in front of it.
+        end = Signal(isa.LOCAL_BITS + 1, name="local_end")
         beyond = Signal()
-        m.d.comb += end.eq(local + current.bytes)
+        with m.If(self.instruction.valid & self.instruction.ready):
+            m.d.sync += end.eq(self.instruction.payload.local + self.instruction.payload.bytes)
+        with m.Elif(taken):
+            m.d.sync += end.eq(end + current.local_step)
         with m.Switch(current.space):
             for space, size in sizes.items():
                 with m.Case(space):

@@ -104,6 +104,11 @@ class Lane(Component):
         else:
             m.d.comb += [entering.eq(self.sum), leaving.eq(requantize.result)]
         registers = int(self.config.pipelined)
+        compared = value
+        if self.config.pipelined:
+            # A copy, which synthesis would make one with the other if both started alike.
+            compared = Signal(signed(32), name="entrance_compared", reset_less=True, init=-1)
+            m.d.sync += compared.eq(entering)
         m.d.comb += [
             value.eq(delay_line(m, "entrance", entering, registers, reset_less=True)[-1]),
             self.result.eq(delay_line(m, "exit", leaving, registers, reset_less=True)[-1]),
@@ -119,7 +124,7 @@ class Lane(Component):
                 m.d.sync += window.eq(Mux(adds, 0, LOWEST))
             with m.Elif(control.inside & adds):
                 m.d.sync += window.eq(window + value)
-            with m.Elif(control.inside & largest & (value > window)):
+            with m.Elif(control.inside & largest & (compared > window)):
                 m.d.sync += window.eq(value)
         if self.config.tables:
             # The window's first sum is one factor of a product, its second sum the other one.

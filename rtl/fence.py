@@ -1,16 +1,17 @@
 """Fences: the parts of memory that the NPU may read and write, in pages of PAGE_BYTES.
 
 A request outside is never made. With AXI the bursts' splitter holds it back, which costs no cycle; without, a stage of
-its own in front of the memory port, which costs one.
+its own in front of the memory port, which costs one, or two if it is pipelined.
 """
 
-from amaranth.hdl import Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, Value, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Member, Out
 from amaranth.utils import exact_log2
 
 from . import bus
 from .config import Config
+from .skid import SkidBuffer
 
 PAGE_BITS = 12
 PAGE_BYTES = 1 << PAGE_BITS
@@ -53,11 +54,15 @@ class Window:
         beyond = last[PAGE_BITS:] > self.window.last
         return (first[PAGE_BITS:width] < self.window.first) | beyond
 
-    def refuses(self, m: Module, request: data.View) -> Value:
-        """Whether a request (bus.request_layout) is outside."""
+    def last(self, m: Module, request: data.View) -> Signal:
+        """The address of the last byte of a request (bus.request_layout)."""
         last = Signal(self.config.address_width + 1, name="last_address")
         m.d.comb += last.eq(request.address + (request.words << exact_log2(self.config.memory_bytes)) - 1)
-        return self.outside(request.address, last)
+        return last
+
+    def refuses(self, m: Module, request: data.View) -> Value:
+        """Whether a request is outside."""
+        return self.outside(request.address, self.last(m, request))
 
 
 class Fence(Component):
@@ -68,8 +73,6 @@ class Fence(Component):
     i, o : requests. window : where they may go. clear : forget what is here.
     refused : refusal_layout.
     """
-
-    LATENCY = 1
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -86,18 +89,38 @@ class Fence(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
+        request_layout = bus.request_layout(self.config)
         full = Signal()
         outside = Signal()
         taken = Signal()
         window = Window(self.config, self.window)
+        request = self.i
+        if self.config.pipelined:
+            # The last byte's address is worked out in one cycle, and compared in the next.
+            layout = data.StructLayout({"request": request_layout, "last": self.config.address_width + 1})
+            buffer = SkidBuffer(layout)
+            m.submodules.ended = ResetInserter(self.clear)(buffer)
+            request = stream.Signature(request_layout).create()
+            m.d.comb += [
+                buffer.i.valid.eq(self.i.valid),
+                buffer.i.payload.request.eq(self.i.payload),
+                buffer.i.payload.last.eq(window.last(m, self.i.payload)),
+                self.i.ready.eq(buffer.i.ready),
+                request.valid.eq(buffer.o.valid),
+                request.payload.eq(buffer.o.payload.request),
+                buffer.o.ready.eq(request.ready),
+            ]
+            refuses = window.outside(request.payload.address, buffer.o.payload.last)
+        else:
+            refuses = window.refuses(m, request.payload)
         m.d.comb += [
             self.o.valid.eq(full & ~outside),
-            self.i.ready.eq(~full | (self.o.valid & self.o.ready)),
-            taken.eq(self.i.valid & self.i.ready),
+            request.ready.eq(~full | (self.o.valid & self.o.ready)),
+            taken.eq(request.valid & request.ready),
             self.refused.valid.eq(full & outside),
             self.refused.address.eq(self.o.payload.address),
         ]
-        m.d.sync += full.eq(Mux(self.i.ready, self.i.valid, full) & ~self.clear)
+        m.d.sync += full.eq(Mux(request.ready, request.valid, full) & ~self.clear)
         with m.If(taken):
-            m.d.sync += [self.o.payload.eq(self.i.payload), outside.eq(window.refuses(m, self.i.payload))]
+            m.d.sync += [self.o.payload.eq(request.payload), outside.eq(refuses)]
         return m

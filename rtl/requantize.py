@@ -71,9 +71,9 @@ ADD = 1
 SUM_PRODUCTS = 1
 ROUND = 1
 CLAMP = 1
-PIPELINED_ADD, PIPELINED_PRODUCTS = 2, 1
-"""Further registers if pipelined: behind the bias, where the product of two factors is waited for, and behind the shift
-to the left; and behind the multipliers."""
+PIPELINED_ADD, PIPELINED_PRODUCTS = 3, 1
+"""Further registers if pipelined: behind the bias, where the product of two factors is waited for, behind the choice
+between both, and behind the shift to the left; and behind the multipliers."""
 
 
 def requantize_latency(pipelined: bool) -> int:
@@ -133,18 +133,21 @@ class Requantize(Component):
             if self.pipelined:
                 multiply = delayed(m, "multiply_delay", factors.multiply, latency)
                 biased = Mux(multiply, value, delayed(m, "biased_delay", biased, 1))
+                chosen = Signal(signed(32), reset_less=True)
+                m.d.sync += chosen.eq(biased)
+                biased = chosen
             else:
                 with m.If(factors.multiply):
                     m.d.sync += biased.eq(value)
         elif self.pipelined:
-            biased = delayed(m, "biased_delay", biased, 1)
+            biased = delayed(m, "biased_delay", biased, 2)
         shift = self.parameters.shift
         multiplier = delayed(m, "multiplier_delay", self.parameters.multiplier, add)
         left, right = Signal(5, reset_less=True), Signal(5, reset_less=True)
         m.d.sync += [left.eq(Mux(shift < 0, 0, shift)), right.eq(Mux(shift < 0, -shift, 0))]
         x = Signal(signed(32))
         if self.pipelined:
-            m.d.sync += x.eq(biased << delayed(m, "left_delay", left, 1))
+            m.d.sync += x.eq(biased << delayed(m, "left_delay", left, 2))
         else:
             m.d.comb += x.eq(biased << left)
 

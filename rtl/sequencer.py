@@ -25,7 +25,7 @@ class Sequencer(Component):
     queues : one stream of words per unit, in the order of Unit.
     dispatched : one pulse per instruction. finished : one pulse when the run is over.
     error : one pulse with its cause, and the address of the instruction at fault, in the cycle after its last word was
-        dispatched: too early for its unit to have begun.
+        dispatched, too early for its unit to have begun; pipelined a cycle later, see Core.
     fetching, flushing, ahead, address : the run goes on; what was fetched too much is thrown away; how many
         instructions were requested and not dispatched; of the next instruction to dispatch.
     """
@@ -177,21 +177,27 @@ class Sequencer(Component):
         with m.If(take):
             m.d.sync += failure.eq(word_failure)
         m.d.sync += judged.eq(running & complete)
-        with m.If(judged & (taken_opcode != isa.Opcode.END)):
+        bad, stray = Signal(), Signal()
+        m.d.comb += bad.eq(judged & (failure != ErrorCause.NONE))
+        with m.If(judged & (taken_opcode != isa.Opcode.END) & ~bad):
             m.d.sync += address.eq(address + isa.INSTRUCTION_BYTES)
 
         # Nothing that was fetched is left, and what comes next is outside.
-        bad, stray = Signal(), Signal()
         lost = running & outside & (ahead == 0) & ~judged
+        bad_cause = failure
         if config.pipelined:
-            # From registers; what is lost stays so.
-            m.d.comb += bad.eq(running & complete & (word_failure != ErrorCause.NONE))
-            m.d.sync += [stray.eq(lost & ~self.error), self.error.eq(bad | (lost & ~self.error))]
+            # A cycle later, when words of the next instruction have gone on; what is lost stays so.
+            bad_cause = Signal(ErrorCause, name="bad_cause")
+            m.d.sync += [
+                bad_cause.eq(failure),
+                stray.eq(lost & ~self.error),
+                self.error.eq(bad | (lost & ~self.error)),
+            ]
         else:
-            m.d.comb += [bad.eq(judged & (failure != ErrorCause.NONE)), stray.eq(lost), self.error.eq(bad | stray)]
+            m.d.comb += [stray.eq(lost), self.error.eq(bad | stray)]
         m.d.comb += [
             self.dispatched.eq(running & complete),
-            self.error_cause.eq(Mux(stray, ErrorCause.FENCE, failure)),
+            self.error_cause.eq(Mux(stray, ErrorCause.FENCE, bad_cause)),
             self.error_address.eq(address),
             self.fetching.eq(running),
             self.flushing.eq(flushing),
@@ -204,7 +210,7 @@ class Sequencer(Component):
         flushed = Signal()
         m.d.comb += [
             flushed.eq(flushing & (ahead == 0)),
-            self.finished.eq(flushed & self.idle_units & ~self.error),
+            self.finished.eq(flushed & self.idle_units & ~self.error & ~bad),
             self.busy.eq(running | flushing),
         ]
         with m.If(self.finished):

@@ -24,7 +24,7 @@ DRAIN_LATENCY = 9
 write."""
 TABLES = 2
 """Memories of look-up tables on a value's way through the drain."""
-PIPELINED_FEEDER, PIPELINED_DRAIN, PIPELINED_GATE, PIPELINED_WORD, PIPELINED_REQUEST = 2, 7, 1, 1, 1
+PIPELINED_FEEDER, PIPELINED_DRAIN, PIPELINED_GATE, PIPELINED_WORD, PIPELINED_REQUEST = 2, 8, 1, 1, 1
 """What the registers of a pipelined NPU add: to the scratchpad's reads, to the drain, wherever a unit waits for a half
 or its own last step, to a word from memory, and to asking for it."""
 PIPELINED_TOKEN, PIPELINED_REFILL, PIPELINED_FETCH, PIPELINED_START = 2, 1, 1, 1

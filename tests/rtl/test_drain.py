@@ -314,8 +314,8 @@ def test_latencies_add_up(tables, memory, cycles):
     config = Config(tables=tables, memory_latency=memory)
     parts = read_latency(config) + Lane.COMBINE + requantize_latency(False) + 2 * tables * Tables(config).latency
     assert parts == latency(config) == cycles
-    # A register at either end of the lane, and four inside the requantizer.
-    assert latency(config.replace(pipelined=True)) == cycles + 6
+    # A register at either end of the lane, and five inside the requantizer.
+    assert latency(config.replace(pipelined=True)) == cycles + 7
 
 
 @pytest.mark.parametrize(

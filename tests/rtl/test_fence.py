@@ -7,6 +7,7 @@ from weft.rtl.fence import PAGE_BYTES, Fence, fence_ports
 from tests.rtl.common import simulate
 
 CONFIG = Config(memory_width=64, axi_width=64, fences=True)
+KINDS = pytest.mark.parametrize("config", [CONFIG, CONFIG.replace(pipelined=True)], ids=["plain", "pipelined"])
 FIRST, LAST = 3, 5
 TOP = 1 << 32
 
@@ -28,8 +29,9 @@ TOP = 1 << 32
     ],
 )
 @pytest.mark.parametrize("first, last, inside", [(FIRST, LAST, True), (LAST, FIRST, False)])
-def test_a_request_outside_its_window_is_kept_and_shown(address, words, passes, first, last, inside):
-    dut = Fence(CONFIG)
+@KINDS
+def test_a_request_outside_its_window_is_kept_and_shown(config, address, words, passes, first, last, inside):
+    dut = Fence(config)
 
     async def testbench(ctx):
         ctx.set(dut.window.first, first)
@@ -40,6 +42,9 @@ def test_a_request_outside_its_window_is_kept_and_shown(address, words, passes, 
         ctx.set(dut.i.valid, 1)
         await ctx.tick()
         ctx.set(dut.i.valid, 0)
+        if config.pipelined:
+            assert not ctx.get(dut.o.valid | dut.refused.valid)
+            await ctx.tick()
         ctx.set(dut.window.last, (1 << 20) - 1)  # too late: the verdict stands
         for _ in range(3):
             assert ctx.get(dut.o.valid) == (passes and inside)
@@ -48,7 +53,8 @@ def test_a_request_outside_its_window_is_kept_and_shown(address, words, passes, 
                 assert ctx.get(dut.o.payload) == {"address": address, "words": words}
                 return
             assert ctx.get(dut.refused.address) == address
-            assert not ctx.get(dut.i.ready)
+            if not config.pipelined:
+                assert not ctx.get(dut.i.ready)
             await ctx.tick()
         ctx.set(dut.clear, 1)
         await ctx.tick()
@@ -58,22 +64,24 @@ def test_a_request_outside_its_window_is_kept_and_shown(address, words, passes, 
     simulate(dut, testbench, cycles=20)
 
 
-def test_a_request_that_wraps_around_is_outside():
-    dut = Fence(CONFIG)
+@KINDS
+def test_a_request_that_wraps_around_is_outside(config):
+    dut = Fence(config)
 
     async def testbench(ctx):
         ctx.set(dut.window.last, (1 << 20) - 1)
         ctx.set(dut.i.payload.address, TOP - 8)
         ctx.set(dut.i.payload.words, 2)
         ctx.set(dut.i.valid, 1)
-        await ctx.tick()
+        await ctx.tick().repeat(1 + config.pipelined)
         assert ctx.get(dut.refused.valid)
 
     simulate(dut, testbench, cycles=20)
 
 
-def test_requests_follow_each_other_without_a_pause():
-    dut = Fence(CONFIG)
+@KINDS
+def test_requests_follow_each_other_without_a_pause(config):
+    dut = Fence(config)
     seen = []
 
     async def testbench(ctx):
@@ -89,7 +97,7 @@ def test_requests_follow_each_other_without_a_pause():
             await ctx.tick()
 
     simulate(dut, testbench, cycles=20)
-    assert seen == list(range(0, 72, 8))
+    assert seen == list(range(0, 64 if config.pipelined else 72, 8))
 
 
 def test_off_it_has_no_ports():

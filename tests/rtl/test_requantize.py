@@ -79,7 +79,7 @@ def check(cases, pipelined=False):
 
 def test_latency_is_the_sum_of_the_stages():
     assert requantize_latency(False) == 1 + MULTIPLY_LATENCY + 1 + 1 + 1 == 6
-    assert requantize_latency(True) == 10
+    assert requantize_latency(True) == 11
 
 
 @pytest.mark.parametrize("rounding", Rounding, ids=lambda rounding: rounding.name.lower())

@@ -23,7 +23,7 @@ help:
 	@echo "make crosses    combinations of shape, operator, stride, padding, rest and stalls that have run"
 	@echo "make soak       random programs on the RTL and on the functional machine (MINUTES=10 ARGS=\"--seed 7\")"
 	@echo "make bench      cycles, bound and ratio per layer"
-	@echo "make fpga-bench clocks and resources of boards' designs, in docs/boards.md (ARGS=\"--seeds 1 --only ULX3S\")"
+	@echo "make fpga-bench clocks and resources of boards' designs, in docs/boards.md and README (ARGS=\"--seeds 1 --only ULX3S\")"
 	@echo "make generate   Verilog, JSON and C header of an NPU in build/npu (ARGS=\"--preset large\")"
 	@echo "make clean      remove all that was made, the environment included"
 
@@ -32,7 +32,7 @@ demo: $(VENV)/ready
 
 # Hours: eight placements of each design.
 fpga-bench: $(VENV)/ready-test
-	@$(BIN)/python -m weft.fpga.bench --docs docs/boards.md $(ARGS)
+	@$(BIN)/python -m weft.fpga.bench --docs docs/boards.md README.md $(ARGS)
 
 bench: $(VENV)/ready
 	@$(BIN)/weft bench $(ARGS)

@@ -3,7 +3,7 @@ from weft.fpga.device import ecp5, gowin, ice40
 
 
 def test_what_each_family_is_told():
-    assert ecp5("85k", "caBGA381", 6).place == ("--85k", "--package", "CABGA381", "--speed", "6")
+    assert ecp5("85k", "caBGA381", 6).place == ("--85k", "--package", "CABGA381", "--speed", "6", "--placer", "static")
     assert ice40("up5k", "sg48").synthesis == "synth_ice40 -device u"
     assert ice40("hx8k", "ct256").synthesis == "synth_ice40 -device hx"
     tang = gowin("GW2A-LV18PG256C8/I7", "GW2A-18", "GW2A-18C")

@@ -163,7 +163,7 @@ class Core(Component):
         m.d.comb += [load.bases.eq(control.bases), store.bases.eq(control.bases)]
 
         error = late("sequencer_error", sequencer.error)
-        halt = self._halt(m, sequencer.error, error | control.failed if config.pipelined else control.failed)
+        halt = self._halt(m, sequencer.at_fault, error, control.failed)
 
         # Instructions: queue -> gate -> unit, with tokens between the gates. Pipelined, the tokens hear of all a cycle
         # later; a gate has no next instruction before it is told that what it took is gone.
@@ -276,15 +276,15 @@ class Core(Component):
             m.d.comb += [control.inside[name].eq(value) for name, value in found.items()]
         return m
 
-    def _halt(self, m: Module, at_fault: Value, failed: Value) -> Value:
+    def _halt(self, m: Module, at_fault: Value, error: Value, failed: Value) -> Value:
         """Whether nothing may begin any more.
 
         Pipelined it comes out of two registers, since it goes everywhere. An instruction that the sequencer found to be
-        illegal must not begin, three cycles after its last word: `at_fault`, the sequencer's error, is soon enough, and
-        `failed` follows it.
+        illegal must not begin, three cycles after its last word: `at_fault` is soon enough, and `error` and `failed`
+        follow it.
         """
         if not self.config.pipelined:
             return failed
         known, halt = Signal(name="halt_known"), Signal(name="halt")
-        m.d.sync += [known.eq(at_fault | failed), halt.eq(known | at_fault)]
+        m.d.sync += [known.eq(at_fault | error | failed), halt.eq(known | at_fault)]
         return halt

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from . import bus, isa
 from .config import Config
+from .delay import delayed
 from .fence import Window, window_layout
 from .fifo import fifo
 from .legality import UNIT_OF, must_be_zero, parts_in_words, undefined_pairs
@@ -25,7 +26,8 @@ class Sequencer(Component):
     queues : one stream of words per unit, in the order of Unit.
     dispatched : one pulse per instruction. finished : one pulse when the run is over.
     error : one pulse with its cause, and the address of the instruction at fault, in the cycle after its last word was
-        dispatched, too early for its unit to have begun; pipelined a cycle later, see Core.
+        dispatched, too early for its unit to have begun; pipelined two cycles later.
+    at_fault : an error is found, pipelined in the cycle before, or told.
     fetching, flushing, ahead, address : the run goes on; what was fetched too much is thrown away; how many
         instructions were requested and not dispatched; of the next instruction to dispatch.
     """
@@ -46,6 +48,7 @@ class Sequencer(Component):
                 "dispatched": Out(1),
                 "finished": Out(1),
                 "error": Out(1),
+                "at_fault": Out(1),
                 "error_cause": Out(ErrorCause),
                 "error_address": Out(config.address_width),
                 "fetching": Out(1),
@@ -154,36 +157,40 @@ class Sequencer(Component):
             take.eq(fetched.valid & (flushing | (running & ~self.error & (ready | ~known)))),
             complete.eq(take & (index == words - 1)),
         ]
-        taken_opcode = Signal(isa.Opcode, init=isa.Opcode.END)
-        with m.If(take):
-            m.d.sync += taken_opcode.eq(opcode)
+        last_judged = Signal()  # it is END
         refused = Signal()  # a request that was promised and not made
         m.d.comb += refused.eq(requesting & outside)
         m.d.sync += ahead.eq(ahead + requested - complete - refused)
 
-        # An instruction is judged in the cycle after its last word; `address` is still its own there.
+        # An instruction is judged in the cycle after its last word, pipelined in the one after that; `address` is still
+        # its own there.
+        def checked(name: str, value: Value) -> Value:
+            return delayed(m, f"checked_{name}", value, int(config.pipelined))
+
         judged = Signal()
         failure = Signal(ErrorCause)  # of the words so far
         word_failure = Signal(ErrorCause)
         illegal = self._illegal(m, index, opcode, word, take)
-        m.d.comb += word_failure.eq(Mux(index == 0, ErrorCause.NONE, failure))
-        with m.If((index == 0) | (failure == ErrorCause.NONE)):
+        first, wrong = checked("first", index == 0), checked("wrong", ~known | illegal)
+        unread, undecoded = checked("unread", unread), checked("undecoded", fetched.payload.decode)
+        whole = checked("whole", running & complete)
+        m.d.comb += word_failure.eq(Mux(first, ErrorCause.NONE, failure))
+        with m.If(first | (failure == ErrorCause.NONE)):
             with m.If(unread):
-                m.d.comb += word_failure.eq(
-                    Mux(fetched.payload.decode, ErrorCause.READ_DECODE_ERROR, ErrorCause.READ_ERROR)
-                )
-            with m.Elif(~known | illegal):
+                m.d.comb += word_failure.eq(Mux(undecoded, ErrorCause.READ_DECODE_ERROR, ErrorCause.READ_ERROR))
+            with m.Elif(wrong):
                 m.d.comb += word_failure.eq(ErrorCause.ILLEGAL_INSTRUCTION)
-        with m.If(take):
+        with m.If(checked("take", take)):
             m.d.sync += failure.eq(word_failure)
-        m.d.sync += judged.eq(running & complete)
+        m.d.sync += [judged.eq(whole), last_judged.eq(checked("end", opcode == isa.Opcode.END))]
         bad, stray = Signal(), Signal()
         m.d.comb += bad.eq(judged & (failure != ErrorCause.NONE))
-        with m.If(judged & (taken_opcode != isa.Opcode.END) & ~bad):
+        with m.If(judged & ~last_judged & ~bad):
             m.d.sync += address.eq(address + isa.INSTRUCTION_BYTES)
 
         # Nothing that was fetched is left, and what comes next is outside.
-        lost = running & outside & (ahead == 0) & ~judged
+        undecided = whole | judged if config.pipelined else judged
+        lost = running & outside & (ahead == 0) & ~undecided
         bad_cause = failure
         if config.pipelined:
             # A cycle later, when words of the next instruction have gone on; what is lost stays so.
@@ -198,6 +205,7 @@ class Sequencer(Component):
         m.d.comb += [
             self.dispatched.eq(running & complete),
             self.error_cause.eq(Mux(stray, ErrorCause.FENCE, bad_cause)),
+            self.at_fault.eq(bad | self.error),
             self.error_address.eq(address),
             self.fetching.eq(running),
             self.flushing.eq(flushing),
@@ -210,7 +218,7 @@ class Sequencer(Component):
         flushed = Signal()
         m.d.comb += [
             flushed.eq(flushing & (ahead == 0)),
-            self.finished.eq(flushed & self.idle_units & ~self.error & ~bad),
+            self.finished.eq(flushed & self.idle_units & ~self.error & ~(undecided if config.pipelined else bad)),
             self.busy.eq(running | flushing),
         ]
         with m.If(self.finished):

@@ -49,7 +49,7 @@ def ecp5(size: str, package: str, speed: int) -> Device:
         raise ValueError(f"an ECP5's size must be one of {', '.join(ECP5_SIZES)}, not {size!r}")
     if speed not in (6, 7, 8):
         raise ValueError(f"an ECP5's speed grade must be 6, 7 or 8, not {speed!r}")
-    # On designs with most of the multipliers in use this placer's wires are a sixth shorter than those of the default one.
+    # With most of the multipliers in use this placer leaves a sixth less wire than the default one.
     place = (f"--{size}", "--package", package.upper(), "--speed", str(speed), "--placer", "static")
     return Device("ecp5", f"ECP5 {size} {package.upper()} speed grade {speed}", "synth_ecp5", place)
 

@@ -94,7 +94,8 @@ class Feeder(Component):
 
         # Halves that are neither being filled nor waiting for the drain. A release counts in its own cycle, pipelined
         # in the next one, when a register says whether there are any.
-        free, free_next = Signal(2, init=2), Signal(2)
+        free = Signal(2, init=2)
+        free_next = Signal(2)
         half = Signal()
         if config.pipelined:
             may_acquire = Signal(name="may_acquire", init=1)

@@ -73,7 +73,8 @@ class Sequencer(Component):
         requesting = Signal()
         requested = Signal()
         ending = Signal()
-        fetch_next, following = Signal.like(fetch_address), Signal.like(fetch_address)
+        fetch_next = Signal.like(fetch_address)
+        following = Signal.like(fetch_address)
         outside = Signal()  # what would be fetched next is outside the window
         request = self.memory.request
         if config.pipelined:

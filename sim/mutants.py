@@ -62,8 +62,8 @@ MUTANTS = (
         ),
         ("weight line stands still", "line.eq(line + 1)", "line + 1", "line"),
         (
-            "halves are never waited for", "free.eq(free + self.release - (accept & conv.acquire))",
-            "accept & conv.acquire", "0",
+            "halves are never waited for", "free_next.eq(free + self.release - (taken & offered.acquire))",
+            "taken & offered.acquire", "0",
         ),
         (
             "a pass ends before its weights are there", "(issue & last_pixel)) & (step >= steps - 1)",
@@ -148,7 +148,7 @@ MUTANTS = (
     ),
     *_of(
         "drain",
-        ("pooling takes the smallest", "(value > window)", "value > window", "value < window"),
+        ("pooling takes the smallest", "(compared > window)", "compared > window", "compared < window"),
         ("pooling starts from zero", "Mux(adds, 0, LOWEST)", "Mux(adds, 0, LOWEST)", "0"),
         ("sums of a window are not added", "control.inside & adds):", "control.inside & adds", "0"),
         (
@@ -246,10 +246,10 @@ MUTANTS = (
     ),
     *_of(
         "sequencer",
-        ("done before the units", "self.finished.eq(flushed & self.idle_units & ~self.error)", "self.idle_units", "1"),
+        ("done before the units", "flushed & self.idle_units & ~self.error", "self.idle_units", "1"),
         (
-            "words of an instruction go by each word's own bits", "Mux(next_index == 0, fifo.r_data[:4], opcode_held)",
-            "next_index == 0", "1",
+            "words of an instruction go by each word's own bits",
+            "Mux(next_index == 0, arrived.r_data[:4], opcode_held)", "next_index == 0", "1",
         ),
         ("fetches stand still", "fetch_address + isa.INSTRUCTION_BYTES", "isa.INSTRUCTION_BYTES", "0"),
     ),

@@ -64,7 +64,7 @@ class Halves(Elaboratable):
             Assume(~last_issue | feeder.signal("yields")),
         ]
         m.d.sync += [
-            accepted.eq(feeder.signal("accept") & ~reset),
+            accepted.eq(feeder.signal("taken") & ~reset),
             closed.eq(is_closed | reset),
             due.eq(is_due & ~last_issue & ~reset),
         ]

@@ -26,6 +26,7 @@ class Board:
     lamps : names and numbers of the lamps for "busy" and "failed" there, none if the board has none.
     programmer : the name under which openFPGALoader knows the board.
     line : what the serial line is, in words.
+    seed : of the placement that is tried first: one that reached the clock, where not every one does.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Board:
     lamps: tuple[tuple[str, int], ...]
     programmer: str
     line: str
+    seed: int = 1
 
     def definition(self) -> Any:
         """The board in amaranth_boards.

@@ -34,7 +34,7 @@ def build(
     with steps.step(
         f"Building {chosen.title}: {chosen.config.rows}x{chosen.config.cols} at {chosen.clock_hz / 1e6:g} MHz"
     ):
-        made, tried = build_board(chosen, range(1, seeds + 1), baud)
+        made, tried = build_board(chosen, range(chosen.seed, chosen.seed + seeds), baud)
     files = made.export(output, chosen.name)
     console = standard_output()
     console.print(table(made.report))

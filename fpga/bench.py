@@ -45,7 +45,7 @@ class Row:
     Attributes
     ----------
     frequency : that place and route is asked for, in MHz. bar : that is to be reached.
-    config : of the NPU whose time for LeNet-5 is told; None for a part of one.
+    config : of the NPU whose time for LeNet-5 is told; None for a part of one. seed : of the first placement.
     """
 
     name: str
@@ -54,11 +54,13 @@ class Row:
     bar: float
     design: Callable[[], Design]
     config: Config | None = None
+    seed: int = 1
 
 
 def board_row(board: Board, bar: float) -> Row:
     """The whole board."""
-    return Row(board.title, board.device, board.clock_hz / MHZ, bar, lambda: board_design(board), board.config)
+    frequency = board.clock_hz / MHZ
+    return Row(board.title, board.device, frequency, bar, lambda: board_design(board), board.config, board.seed)
 
 
 def array_row(name: str, config: Config, bar: float) -> Row:
@@ -117,7 +119,7 @@ def measure(row: Row, seeds: int, console: Console) -> tuple[Build, list[Report]
     with console.status(f"{row.name}: synthesis"):
         made = row.design()
     with console.status(f"{row.name}: place and route, {seeds} seeds"):
-        return best(made, row.device, frequency=row.frequency, seeds=range(1, seeds + 1))
+        return best(made, row.device, frequency=row.frequency, seeds=range(row.seed, row.seed + seeds))
 
 
 def cells(row: Row, build: Build, reports: list[Report]) -> list[str]:
@@ -127,7 +129,7 @@ def cells(row: Row, build: Build, reports: list[Report]) -> list[str]:
     if row.config is not None:
         cycles = lenet_cycles(row.config)
         time = f"{cycles:,} cycles, {cycles / fmax:,.1f} us"
-    spread = ", ".join(f"{report.fmax:.1f}" for report in reports)
+    spread = ", ".join(f"{report.seed}: {report.fmax:.1f}" for report in reports)
     return [row.name, f"{fmax:.1f} MHz", spread, f"{row.bar:g} MHz", *resources(build.report), time, path(build.report)]
 
 

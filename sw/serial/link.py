@@ -50,6 +50,8 @@ class SerialLink:
     """
 
     LONGEST = 8.0
+    SLOWEST = 60.0
+    """Seconds that an answer may take if the pace so far lets expect it: the netlist of a large board is slow."""
     LONG_TRIES = 3
     """Tries of a request after which half of it is tried: on a bad line short ones get through."""
     SHORTEST = 8
@@ -103,14 +105,14 @@ class SerialLink:
         """The answer to a request; None if shorter ones should be tried."""
         line = stuffed(frame)
         size = len(line) + words * WORD_BYTES
-        seconds = max(self.seconds, min(self.PATIENCE * self._pace * size, self.LONGEST))
+        seconds = max(self.seconds, min(self.PATIENCE * self._pace * size, self.SLOWEST))
         tries = self.LONG_TRIES if words > self.SHORTEST else self.tries
         for number in range(tries):
             self.resent += number > 0
             sent = time.monotonic()
             answer = self._once(line, sequence, seconds)
             if answer is None:
-                seconds = min(2 * seconds, self.LONGEST)
+                seconds = max(seconds, min(2 * seconds, self.LONGEST))
             elif answer.status == Status.REFUSED:
                 raise LinkError(f"{self.name} refused a request: it has another version of the link")
             elif answer.status == Status.DONE:

@@ -162,6 +162,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     try:
+        if options.seeds < 1:
+            raise UserError(f"--seeds must be at least 1, not {options.seeds}")
         rows = [row for row in ROWS if options.only in row.name]
         if not rows:
             names = ", ".join(row.name for row in ROWS)

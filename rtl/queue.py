@@ -50,7 +50,7 @@ class InstructionQueue(Component):
         m = Module()
         width = self.config.memory_width
         words = isa.INSTRUCTION_BITS // width
-        m.submodules.fifo = waiting = fifo(self.config, width=width, depth=self.config.queue_depth * words)
+        m.submodules.fifo = waiting = fifo(self.config.pipelined, width=width, depth=self.config.queue_depth * words)
         # Words that the layout does not reach are taken and dropped.
         assembled = Signal(isa.INSTRUCTION_BITS)
         index = Signal(range(max(words, 2)))

@@ -102,7 +102,7 @@ class Sequencer(Component):
             window = Window(config, self.window)
             m.d.sync += outside.eq(window.outside(fetch_next, fetch_next))
 
-        m.submodules.fifo = arrived = fifo(config, width=config.memory_width + 2, depth=depth * words)
+        m.submodules.fifo = arrived = fifo(config.pipelined, width=config.memory_width + 2, depth=depth * words)
         arriving = self.memory.data.payload
         # The first word names the unit; the others follow it there.
         opcode_held = Signal(isa.Opcode, init=isa.Opcode.END)

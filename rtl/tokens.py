@@ -2,11 +2,10 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
 from .config import TOKEN_BITS
-from .fifo import RegisteredFifo
+from .fifo import fifo
 from .registers import Activity, Unit
 
 UNITS = len(Unit)
@@ -137,9 +136,7 @@ class Gate(Component):
 
     def _pass(self, m: Module, missing: Signal, pass_on: Signal) -> Value:
         header = self.i.payload.header
-        m.submodules.flight = flight = (RegisteredFifo if self.pipelined else SyncFIFO)(
-            width=UNITS + 16, depth=self.IN_FLIGHT
-        )
+        m.submodules.flight = flight = fifo(self.pipelined, width=UNITS + 16, depth=self.IN_FLIGHT)
         may_pass = Signal()
         m.d.comb += may_pass.eq(self.i.valid & (missing == 0) & flight.w_rdy)
         offered = may_pass

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from weft.fpga.ecp5 import REGISTERED
 from weft.rtl.config import Config
 from weft.sim.verilated import VerilatedNpu
 
@@ -43,6 +44,9 @@ CONFIGURATIONS = {
 
 TRUSTED = CONFIGURATIONS["8x8"].replace(fences=True, checks=True, autopsy=True)
 """With all that finds faults; not one of CONFIGURATIONS, whose tests then show that it is not needed."""
+
+TRUSTED_REGISTERED = TRUSTED.replace(**REGISTERED)
+"""The same with all registers that a fast FPGA wants."""
 
 
 COMPACT = {

@@ -103,3 +103,29 @@ def test_options_that_are_off_report_nothing():
         assert ctx.get(dut.begun[0]) == 0
 
     check(testbench, Config())
+
+
+@pytest.mark.parametrize("unit", list(Unit))
+@pytest.mark.parametrize("retired_since", [0, 1])
+def test_pipelined_the_one_that_gave_a_token_is_found_two_cycles_later(unit, retired_since):
+    """Of seven that were begun, five are complete when number 4 has given the token; one more may be in the cycle
+    after."""
+
+    async def testbench(ctx, dut):
+        ctx.set(dut.started, 1 << unit)
+        await ctx.tick().repeat(7)
+        ctx.set(dut.started, 0)
+        ctx.set(dut.retired, 1 << unit)
+        ctx.set(dut.flight[unit], 3)
+        await ctx.tick()
+        ctx.set(dut.retired, retired_since << unit)
+        ctx.set(dut.flight[unit], 2)
+        await ctx.tick()
+        ctx.set(dut.retired, 0)
+        ctx.set(dut.flight[unit], 2 - retired_since)
+        ctx.set(dut.overflow, 1 << unit)
+        await ctx.tick()
+        ctx.set(dut.overflow, 0)
+        assert reported(ctx, dut) == (1, ErrorCause.TOKEN_OVERFLOW, unit, 4)
+
+    check(testbench, CONFIG.replace(pipelined=True))

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib.fifo import SyncFIFO
-from weft.rtl.config import Config
 from weft.rtl.fifo import RegisteredFifo, fifo
 
 from tests.rtl.common import simulate
@@ -40,7 +39,7 @@ def test_it_cannot_be_told_from_the_librarys(depth, seed):
 
 @pytest.mark.parametrize("pipelined", [False, True])
 def test_the_configuration_chooses(pipelined):
-    dut = fifo(Config(pipelined=pipelined), width=1, depth=2)
+    dut = fifo(pipelined, width=1, depth=2)
 
     async def testbench(ctx):
         assert isinstance(dut, RegisteredFifo) == pipelined

@@ -13,21 +13,27 @@ from weft.sim.illegal import BASES, CONV, DRAIN, END, LOAD, MEMORY_BYTES, STORE
 from weft.sim.machine import Machine, MachineError
 from weft.sw.transport import DeviceError, Job
 
-from tests.configurations import TRUSTED
+from tests.configurations import TRUSTED, TRUSTED_REGISTERED
 
 CONFIG = TRUSTED
 
 program, memory = partial(illegal.program, CONFIG), partial(illegal.memory, CONFIG)
 
+CONFIGS = {"plain": TRUSTED, "registered": TRUSTED_REGISTERED}
+
 
 @cache
-def device() -> FaultyNpu:
-    return FaultyNpu(CONFIG, MEMORY_BYTES)
+def device(name) -> FaultyNpu:
+    return FaultyNpu(CONFIGS[name], MEMORY_BYTES)
 
 
-def on_rtl(instructions) -> tuple[int, str]:
+@pytest.fixture(params=CONFIGS)
+def npu(request) -> FaultyNpu:
+    return device(request.param)
+
+
+def on_rtl(npu, instructions) -> tuple[int, str]:
     """The cause and the sentence; 0 and none if the run is done, which must leave the memory of the machine."""
-    npu = device()
     npu.power_cycle()
     npu.write(0, memory(instructions))
     npu.write_register("WATCHDOG", 2000)
@@ -50,17 +56,17 @@ def on_machine(instructions):
     return None
 
 
-def test_the_program_is_legal():
-    assert on_rtl(program()) == (0, "")
+def test_the_program_is_legal(npu):
+    assert on_rtl(npu, program()) == (0, "")
     machine = Machine(CONFIG, memory(program()))
     machine.run(0, BASES)
-    assert (machine.memory == device().memory).all()
+    assert (machine.memory == npu.memory).all()
 
 
 @pytest.mark.parametrize("place, changes", illegal.changes(CONFIG), ids=str)
-def test_an_illegal_instruction_is_reported_with_its_address(place, changes):
+def test_an_illegal_instruction_is_reported_with_its_address(npu, place, changes):
     instructions = program(place, **changes)
-    cause, sentence = on_rtl(instructions)
+    cause, sentence = on_rtl(npu, instructions)
     assert cause == ErrorCause.ILLEGAL_INSTRUCTION
     assert f"at address {64 * place:#x}" in sentence
     assert on_machine(instructions) == place
@@ -70,12 +76,11 @@ def test_an_illegal_instruction_is_reported_with_its_address(place, changes):
     "place, bit",
     [(LOAD, 12), (LOAD, 37), (LOAD, 200), (CONV, 430), (CONV, 511), (DRAIN, 15), (DRAIN, 33), (END, 32), (END, 509)],
 )
-def test_a_reserved_bit_or_value_is_reported_with_its_address(place, bit):
+def test_a_reserved_bit_or_value_is_reported_with_its_address(npu, place, bit):
     """Bit 33 of a DRAIN makes its rounding mode 3."""
     instructions = program(DRAIN, rounding=Rounding.NEAREST_EVEN)
     raw = bytearray(assemble(instructions))
     raw[64 * place + bit // 8] |= 1 << bit % 8
-    npu = device()
     npu.power_cycle()
     npu.write(0, memory(instructions))
     npu.write(0, np.frombuffer(bytes(raw), np.uint8))
@@ -98,9 +103,9 @@ def test_a_reserved_bit_or_value_is_reported_with_its_address(place, bit):
         (DRAIN, {"release": 0}, ErrorCause.LEFT_OVER),
     ],
 )
-def test_tokens_and_halves_that_do_not_add_up(place, changes, cause):
+def test_tokens_and_halves_that_do_not_add_up(npu, place, changes, cause):
     instructions = program(place, **changes)
-    found, sentence = on_rtl(instructions)
+    found, sentence = on_rtl(npu, instructions)
     assert found == cause
     assert on_machine(instructions) is not None
     if cause == ErrorCause.LEFT_OVER:
@@ -112,20 +117,20 @@ def test_tokens_and_halves_that_do_not_add_up(place, changes, cause):
         assert "1 are free and 0 wait" in sentence
 
 
-def test_a_token_too_many_is_reported_with_the_instruction_that_gave_it():
+def test_a_token_too_many_is_reported_with_the_instruction_that_gave_it(npu):
     give = instruction(Opcode.LOAD, base=1, bytes=8, rows=1, signal=mask(Unit.STORE))
     instructions = [give] * 70 + [instruction(Opcode.END)]
-    cause, sentence = on_rtl(instructions)
+    cause, sentence = on_rtl(npu, instructions)
     assert cause == ErrorCause.TOKEN_OVERFLOW
     assert f"of the load unit in the LOAD at address {64 * 63:#x}" in sentence
     assert on_machine(instructions) == 63
 
 
-def test_a_half_is_not_acquired_twice():
+def test_a_half_is_not_acquired_twice(npu):
     first, second = program()[CONV], program(CONV, wait=0)[CONV]
     instructions = program(CONV, commit=0)
     instructions.insert(CONV + 1, second)
-    cause, sentence = on_rtl(instructions)
+    cause, sentence = on_rtl(npu, instructions)
     assert (cause, on_machine(instructions)) == (ErrorCause.ILLEGAL_INSTRUCTION, CONV + 1)
     assert f"at address {64 * (CONV + 1):#x}" in sentence
     assert first.acquire

@@ -43,6 +43,10 @@ PROOFS = {
         "the same, 16 words of 37 bits",
         lambda: queues.Fifo(37, 16), 1, 6, False,
     ),
+    "fifo-registered": Proof(
+        "the same, with flags out of registers",
+        lambda: queues.Fifo(8, 3, pipelined=True), 1, 6,
+    ),
     "instructions": Proof(
         "an instruction queue never loses, duplicates or reorders a word",
         lambda: queues.Instructions(256, 2), 1, 8,
@@ -50,6 +54,10 @@ PROOFS = {
     "instructions-narrow": Proof(
         "the same, 16 words an instruction",
         lambda: queues.Instructions(32, 1), 1, 38, False,
+    ),
+    "instructions-registered": Proof(
+        "the same pipelined, and there is none in the cycle after one was taken",
+        lambda: queues.Instructions(256, 2, pipelined=True), 1, 8,
     ),
     "split": Proof(
         "bursts are a request's words, in order, and none crosses 4 KB",

@@ -7,9 +7,10 @@ one step proves it for ever, for any contents.
 
 from amaranth.asserts import AnySeq
 from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Mux, ResetSignal, Signal, Value
-from amaranth.lib import data, fifo
+from amaranth.lib import data
 from weft.rtl import isa
 from weft.rtl.config import Config
+from weft.rtl.fifo import fifo
 from weft.rtl.queue import InstructionQueue
 
 from .inside import Inside
@@ -21,7 +22,8 @@ def wrapped(position: Value, depth: int) -> Value:
 
 
 class FifoState:
-    """The state of a SyncFIFO that is a submodule: assertions that it is sound, and the word at a place in it."""
+    """The state of a queue of rtl/fifo.py that is a submodule: assertions that it is sound, and the word at a place in
+    it."""
 
     def __init__(self, m: Module, inside: Inside, depth: int, name: str) -> None:
         self.depth = depth
@@ -33,6 +35,8 @@ class FifoState:
             Assert(self.level <= depth),
             Assert(self.consume < depth),
             Assert(self.produce == wrapped(self.consume + self.level, depth)),
+            Assert(inside.signal("r_rdy") == (self.level != 0)),
+            Assert(inside.signal("w_rdy") == (self.level != depth)),
         ]
         self.place = Signal(range(2 * depth), name=f"{name}_place")
         address = Signal(range(depth), name=f"{name}_address")
@@ -42,10 +46,10 @@ class FifoState:
 
 
 class Fifo(Elaboratable):
-    """SyncFIFO, of which all of the hardware's queues and buffers are made."""
+    """The queue of which all of the hardware's queues and buffers are made, in both its forms."""
 
-    def __init__(self, width: int, depth: int) -> None:
-        self.fifo = fifo.SyncFIFO(width=width, depth=depth)
+    def __init__(self, width: int, depth: int, pipelined: bool = False) -> None:
+        self.fifo = fifo(pipelined, width=width, depth=depth)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -67,8 +71,6 @@ class Fifo(Elaboratable):
             read.eq(queue.r_en & queue.r_rdy),
             mark.eq(AnySeq(1) & write & ~marked),
             state.place.eq(ahead),
-            Assert(queue.r_rdy == (state.level != 0)),
-            Assert(queue.w_rdy == (state.level != queue.depth)),
             Cover(marked & read & (ahead == 0)),
         ]
         with m.If(mark):
@@ -83,10 +85,15 @@ class Fifo(Elaboratable):
 
 
 class Instructions(Elaboratable):
-    """InstructionQueue: every word of every instruction comes out once, in its place, in order; `empty` is true."""
+    """InstructionQueue: every word of every instruction comes out once, in its place, in order; `empty` is true.
 
-    def __init__(self, memory_width: int, depth: int) -> None:
-        self.config = Config(memory_width=memory_width, axi_width=memory_width, queue_depth=depth)
+    Pipelined, there is no instruction in the cycle after one was taken: what that took is known only then.
+    """
+
+    def __init__(self, memory_width: int, depth: int, pipelined: bool = False) -> None:
+        self.config = Config(
+            memory_width=memory_width, axi_width=memory_width, queue_depth=depth, pipelined=pipelined
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -122,6 +129,10 @@ class Instructions(Elaboratable):
             Assert(queue.empty == (held == 0)),
             Cover(marked & take & (ahead == words - 1)),
         ]
+        if self.config.pipelined:
+            taken = Signal()
+            m.d.sync += taken.eq(take)
+            m.d.comb += Assert(~(taken & queue.o.valid))
         m.d.sync += held.eq(held + write - Mux(take, words, 0))
         with m.If(mark):
             m.d.sync += [marked.eq(1), word.eq(queue.i.payload), ahead.eq(held - Mux(take, words, 0))]

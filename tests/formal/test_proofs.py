@@ -94,7 +94,7 @@ def test_a_broken_block_is_refuted(name, tmp_path, monkeypatch):
 
 
 def test_a_name_that_is_not_inside_is_told():
-    inside = Inside(queues.fifo.SyncFIFO(width=8, depth=3))
+    inside = Inside(queues.fifo(False, width=8, depth=3))
     with pytest.raises(KeyError, match="there is no submodule fifo"):
         inside["fifo"]
     with pytest.raises(KeyError, match="0 signals here are called consumed"):

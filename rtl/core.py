@@ -222,13 +222,14 @@ class Core(Component):
             faults.overflow.eq(late("overflow", tokens.overflow)),
             faults.illegal.eq(late("illegal", Cat(component.illegal for component in units.values()))),
             faults.started.eq(Cat(gate.started for gate in gates.values())),
-            faults.retired.eq(Cat(gate.retired for gate in gates.values())),
             *(faults.flight[unit].eq(gate.flight) for unit, gate in gates.items()),
             control.error.eq(faults.error),
             control.error_cause.eq(faults.cause),
             control.error_unit.eq(faults.unit),
             control.error_address.eq(faults.address),
         ]
+        if config.pipelined:
+            m.d.comb += faults.retired.eq(Cat(gate.retired for gate in gates.values()))
         if config.fences:
             m.d.comb += [
                 sequencer.window.eq(control.fences.read),

@@ -25,7 +25,7 @@ class Faults(Component):
     flaws : memories that gave a byte that is not as it was written.
     overflow, illegal : per unit: the instruction that it has just completed gave the token, that which it took last is
         at fault. Pipelined, `overflow` is two cycles late, and `illegal` one, in which it takes no other.
-    started, retired, flight : of the units' gates.
+    started, retired, flight : of the units' gates; `retired` only if pipelined.
     begun : instructions that each unit has begun in this run.
     error, cause, unit, address : see registers.ErrorCause.
     """
@@ -47,7 +47,7 @@ class Faults(Component):
                 "overflow": In(units),
                 "illegal": In(units),
                 "started": In(units),
-                "retired": In(units),
+                **({"retired": In(units)} if config.pipelined else {}),
                 "flight": In(data.ArrayLayout(4, units)),
                 "begun": Out(data.ArrayLayout(NUMBER_BITS, units)),
                 "error": Out(1),

@@ -1,10 +1,11 @@
 """Order between units: dependency tokens never underflow, and data of the shared read port goes to who asked for it."""
 
 from amaranth.asserts import AnySeq
-from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Mux, ResetSignal, Signal, signed
+from amaranth.hdl import Assert, Assume, Cover, Elaboratable, Module, Mux, ResetSignal, Signal, Value, signed
 from amaranth.lib import data
 from weft.rtl import bus, isa
 from weft.rtl.config import Config
+from weft.rtl.delay import delayed
 from weft.rtl.tokens import TOKEN_BITS, UNITS, Gate, Tokens
 
 from .dma import drive
@@ -18,9 +19,15 @@ class Dependencies(Elaboratable):
 
     Until a counter overflows, which is reported in that cycle, each holds exactly the tokens that were given and not
     taken, and none is ever taken that is not there. So no instruction starts before those that it waits for.
+
+    Pipelined, as in rtl/core.py, the counters hear of all a cycle later, and in that cycle a gate has no instruction:
+    what `queues.Instructions` proves of the queue in front of it.
     """
 
     MOST = (1 << TOKEN_BITS) - 1
+
+    def __init__(self, pipelined: bool = False) -> None:
+        self.pipelined = pipelined
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -31,8 +38,10 @@ class Dependencies(Elaboratable):
         header = data.StructLayout({"header": isa.HEADER})
         overflowed = Signal()
         m.d.sync += overflowed.eq(overflowed | tokens.overflow.any())
+        # Pipelined, a gate looked a cycle ago, and a counter that overflowed since is empty.
+        lost = overflowed if self.pipelined else 0
         for unit in range(UNITS):
-            gate = Gate(header)
+            gate = Gate(header, pipelined=self.pipelined)
             looked_into = Inside(gate)
             m.submodules[f"gate_{unit}"] = looked_into.fragment
             state = FifoState(m, looked_into["flight"], Gate.IN_FLIGHT, f"flight_{unit}")
@@ -44,11 +53,20 @@ class Dependencies(Elaboratable):
                 state.place.eq(0),
                 Assume(~gate.done | (state.level != 0)),
                 gate.available.eq(tokens.available[unit]),
-                tokens.taken[unit].eq(gate.take),
-                tokens.given[unit].eq(gate.give),
+                tokens.taken[unit].eq(delayed(m, f"take_{unit}", gate.take, int(self.pipelined))),
+                tokens.given[unit].eq(delayed(m, f"give_{unit}", gate.give, int(self.pipelined))),
                 # An instruction passes when all that it waits for is there, and never without.
-                Assert(~gate.o.valid | ((gate.i.payload.header.wait & ~gate.available) == 0)),
+                Assert(lost | ~gate.o.valid | ((gate.i.payload.header.wait & ~gate.available) == 0)),
             ]
+            if self.pipelined:
+                passed, offered = Signal(name=f"passed_{unit}"), looked_into.signal("offered")
+                m.d.sync += passed.eq(gate.started)
+                m.d.comb += [
+                    Assume(~(passed & gate.i.valid)),
+                    Assert(passed | ~Value.cast(tokens.taken[unit]).any()),
+                    Assert(~(passed & offered)),
+                    Assert(~offered | (gate.i.valid & (state.level != Gate.IN_FLIGHT))),
+                ]
         for sink in range(UNITS):
             for source in range(UNITS):
                 if source == sink:
@@ -66,7 +84,10 @@ class Dependencies(Elaboratable):
 
 
 class Shared(Elaboratable):
-    """ReadArbiter: no request is lost, doubled or withdrawn, and the data of each goes to the side that made it."""
+    """ReadArbiter: no request is lost, doubled or withdrawn, and the data of each goes to the side that made it.
+
+    Pipelined, a SkidBuffer is behind it, of which `queues.Skid` proves as much.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -87,14 +108,18 @@ class Shared(Elaboratable):
             drive(m, side.request, "valid", "payload")
             drive(m, side.data, "ready")
             given(m, name, side.request.valid, side.request.ready, side.request.payload.as_value())
-        asked = port.request.valid & port.request.ready
+        valid, ready, payload = port.request.valid, port.request.ready, port.request.payload.as_value()
+        if self.config.pipelined:
+            valid, payload = inside.signal("i__valid"), inside.signal("i__payload")
+            ready = inside["request"].signal("i__ready")
+        asked = valid & ready
         finished = port.data.valid & port.data.ready & port.data.payload.last
         fetch, load = (side.request.valid & side.request.ready for side in (arbiter.fetch, arbiter.load))
         m.d.comb += [
             Assert(asked == (fetch | load)),
             Assert(~(fetch & load)),
-            Assert(~fetch | (port.request.payload.as_value() == arbiter.fetch.request.payload.as_value())),
-            Assert(~load | (port.request.payload.as_value() == arbiter.load.request.payload.as_value())),
+            Assert(~fetch | (payload == arbiter.fetch.request.payload.as_value())),
+            Assert(~load | (payload == arbiter.load.request.payload.as_value())),
             Assert(~(arbiter.fetch.data.valid & arbiter.load.data.valid)),
             Assert(
                 (port.data.valid & port.data.ready)

@@ -47,6 +47,10 @@ PROOFS = {
         "the same, with flags out of registers",
         lambda: queues.Fifo(8, 3, pipelined=True), 1, 6,
     ),
+    "skid": Proof(
+        "a skid buffer never loses, duplicates or reorders a word, and what it offers stands",
+        lambda: queues.Skid(8), 1, 6,
+    ),
     "instructions": Proof(
         "an instruction queue never loses, duplicates or reorders a word",
         lambda: queues.Instructions(256, 2), 1, 8,
@@ -91,9 +95,17 @@ PROOFS = {
         "read arbiter: no request lost or doubled, data goes to the side that asked",
         lambda: order.Shared(Config()), 1, 5,
     ),
+    "read-port-registered": Proof(
+        "the same pipelined",
+        lambda: order.Shared(Config(pipelined=True)), 1, 6,
+    ),
     "tokens": Proof(
         "dependency tokens never underflow, and are counted exactly",
         order.Dependencies, 1, 6,
+    ),
+    "tokens-registered": Proof(
+        "the same pipelined, when the counters hear of all a cycle later",
+        lambda: order.Dependencies(pipelined=True), 1, 8,
     ),
     "scratchpad": Proof(
         "scratchpad: a bank has one writer at a time, a byte is what was written last, who was granted gets the read",

@@ -12,8 +12,10 @@ from weft.rtl import isa
 from weft.rtl.config import Config
 from weft.rtl.fifo import fifo
 from weft.rtl.queue import InstructionQueue
+from weft.rtl.skid import SkidBuffer
 
 from .inside import Inside
+from .streams import given, gives
 
 
 def wrapped(position: Value, depth: int) -> Value:
@@ -84,6 +86,46 @@ class Fifo(Elaboratable):
         return m
 
 
+class Skid(Elaboratable):
+    """SkidBuffer: what comes in goes out once, in order, and stands until it is taken."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        dut = SkidBuffer(self.width)
+        inside = Inside(dut)
+        m.submodules.dut = inside.fragment
+        spare, spare_full = inside.signal("spare"), inside.signal("spare_full")
+        come, gone = Signal(), Signal()
+        mark, marked, behind = Signal(), Signal(), Signal()  # behind: it is in the second place
+        word = Signal(self.width)
+        m.d.comb += [
+            Assume(~ResetSignal()),
+            dut.i.valid.eq(AnySeq(1)),
+            dut.i.payload.eq(AnySeq(self.width)),
+            dut.o.ready.eq(AnySeq(1)),
+            come.eq(dut.i.valid & dut.i.ready),
+            gone.eq(dut.o.valid & dut.o.ready),
+            mark.eq(AnySeq(1) & come & ~marked),
+            Assert(dut.o.valid | ~spare_full),
+            Cover(marked & gone & ~behind),
+        ]
+        given(m, "i", dut.i.valid, dut.i.ready, dut.i.payload)
+        gives(m, "o", dut.o.valid, dut.o.ready, dut.o.payload)
+        with m.If(mark):
+            m.d.sync += [marked.eq(1), word.eq(dut.i.payload), behind.eq(dut.o.valid & ~gone)]
+        with m.If(marked):
+            with m.If(behind):
+                m.d.comb += Assert(spare_full & (spare == word))
+            with m.Else():
+                m.d.comb += Assert(dut.o.valid & (dut.o.payload == word))
+            with m.If(gone):
+                m.d.sync += [behind.eq(0), marked.eq(behind)]
+        return m
+
+
 class Instructions(Elaboratable):
     """InstructionQueue: every word of every instruction comes out once, in its place, in order; `empty` is true.
 
@@ -91,9 +133,7 @@ class Instructions(Elaboratable):
     """
 
     def __init__(self, memory_width: int, depth: int, pipelined: bool = False) -> None:
-        self.config = Config(
-            memory_width=memory_width, axi_width=memory_width, queue_depth=depth, pipelined=pipelined
-        )
+        self.config = Config(memory_width=memory_width, axi_width=memory_width, queue_depth=depth, pipelined=pipelined)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

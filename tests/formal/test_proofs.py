@@ -63,6 +63,17 @@ BROKEN = {
     "a token that is taken before it is there": (
         order, "tokens", "Tokens", "(count != 0) | given)", "(count != 0) | given | (count == 0))", order.Dependencies,
     ),
+    "a queue that says a cycle too late that it is empty": (
+        queues, "fifo", "fifo", "self.level != 1", "self.level != 0", lambda: queues.Fifo(8, 3, pipelined=True),
+    ),
+    "a skid buffer that keeps only one of two words": (
+        queues, "skid", "SkidBuffer", "spare_full.eq(spare_full | self.i.valid)", "spare_full.eq(spare_full)",
+        lambda: queues.Skid(8),
+    ),
+    "a gate that offers an instruction twice": (
+        order, "tokens", "Gate", "offered.eq(may_pass & ~pass_on)", "offered.eq(may_pass)",
+        lambda: order.Dependencies(pipelined=True),
+    ),
     "data of a request that goes to the other side": (
         order, "bus", None, "owners.w_data.eq(choice)", "owners.w_data.eq(turn)", lambda: order.Shared(Config()),
     ),

@@ -29,7 +29,10 @@ def hold_bases(m: Module, unit: object) -> None:
 
 
 class Loads(Elaboratable):
-    """LoadUnit: a request stands until it is taken, and data is only taken for a request."""
+    """LoadUnit: a request stands until it is taken, and data is only taken for a request.
+
+    Pipelined, what comes is taken as long as there is room, and it is memory that gives nothing unasked.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -57,7 +60,9 @@ class Loads(Elaboratable):
         m.d.comb += [
             finished.eq(word.valid & word.ready & word.payload.last),
             Assert(outstanding == state.level),
-            Assert(~word.ready | (outstanding != 0)),
+            Assume(~word.valid | (outstanding != 0))
+            if self.config.pipelined
+            else Assert(~word.ready | (outstanding != 0)),
             Assert(request.payload.address % self.config.memory_bytes == 0),
             # A word has one target.
             *(
@@ -67,6 +72,9 @@ class Loads(Elaboratable):
             ),
             Cover(finished & unit.scratchpad.valid),
         ]
+        if self.config.pipelined:
+            for index, target in enumerate(targets):
+                gives(m, f"target_{index}", target.valid, target.ready, target.payload.as_value())
         m.d.sync += outstanding.eq(outstanding + (request.valid & request.ready) - finished)
         return m
 
@@ -114,7 +122,16 @@ class Stores(Elaboratable):
         requested, read, begin, following, following_ends = (
             inside.signal(name) for name in ("requested", "read", "begin", "following", "following_ends")
         )
-        active = inside["rows"].signal("active")
+        rows = inside["rows"]
+        active = worked_out = rows.signal("active")
+        if config.pipelined:
+            buffer = rows["offered"]
+            active = buffer.signal("o__valid")
+            spare, spare_full = (buffer.signal(name) for name in ("spare", "spare_full"))
+            m.d.comb += Assert(active | ~spare_full)
+            for valid, value in ((active, buffer.signal("o__payload")), (spare_full, spare)):
+                row = data.View(dma.row_layout(config), value)
+                m.d.comb += Assert(~valid | ((row.words != 0) & (row.single == (row.words == 1))))
         sent, asked, done_words = Signal(), Signal(), Signal(bus.words_bits(config))
         outstanding = Signal(range(bus.requests_in_flight(config) + 2))
         expected = [inside.signal(f"expected_{cycle}") for cycle in range(1, read_latency(config) + 1)]
@@ -147,7 +164,7 @@ class Stores(Elaboratable):
             Assert(~read | begin),
             Assert(~(active & ~begin) | ((following != 0) & (following < request.payload.words))),
             Assert(begin | (following_ends == (following == 1))),
-            Assert(~active | (data.View(isa.STORE, inside["rows"].signal("held")).bytes != 0)),
+            Assert(~worked_out | (data.View(isa.STORE, rows.signal("held")).bytes != 0)),
             Assert(~active | (request.payload.words != 0)),
         ]
         return m

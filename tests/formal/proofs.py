@@ -19,6 +19,8 @@ WIDE_BUS = Config(memory_width=64, axi_width=256, axi_burst=256, axi_outstanding
 DEPTHWISE = halves.CONFIG.replace(rows=2, cols=3, depthwise=True)
 LARGE_SCRATCHPAD = Config(rows=16, cols=8, lanes=4, scratchpad_bytes=1024)
 
+REGISTERED = Config(memory_latency=2, multiply_latency=2, pipelined=True)
+
 
 class Proof(NamedTuple):
     """One property of one block.
@@ -91,13 +93,21 @@ PROOFS = {
         "store unit: requests and words stand until taken, as many words as requested",
         lambda: dma.Stores(Config()), 1, 12,
     ),
+    "load-registered": Proof(
+        "the same pipelined, when memory gives nothing unasked; words stand until taken, too",
+        lambda: dma.Loads(REGISTERED), 1, 8,
+    ),
+    "store-registered": Proof(
+        "the same pipelined",
+        lambda: dma.Stores(REGISTERED), 1, 14,
+    ),
     "read-port": Proof(
         "read arbiter: no request lost or doubled, data goes to the side that asked",
         lambda: order.Shared(Config()), 1, 5,
     ),
     "read-port-registered": Proof(
         "the same pipelined",
-        lambda: order.Shared(Config(pipelined=True)), 1, 6,
+        lambda: order.Shared(REGISTERED), 1, 6,
     ),
     "tokens": Proof(
         "dependency tokens never underflow, and are counted exactly",

@@ -34,7 +34,7 @@ MARKS = ("<!-- fpga:begin -->", "<!-- fpga:end -->")
 """What stands before and behind the table in a page."""
 
 HEADS = ("design", "clock", "of seeds", "bar", "LUT", "FF", "DSP", "block RAM", "LeNet-5", "limited by")
-KINDS = (("LUT", "LUT with FF"), ("FF",), ("DSP", "9x9 multiplier"), ("block RAM",))
+KINDS = (("LUT", "LUT with FF"), ("FF",), ("DSP", "9x9 multiplier", "18x18 multiplier"), ("block RAM",))
 """The resources that are shown, by the names that they have in the families' reports."""
 
 
@@ -91,22 +91,22 @@ def lenet_cycles(config: Config) -> int:
 
 def resources(report: Report) -> list[str]:
     """How many of how many, of the four kinds that designs run out of."""
-    found = []
-    for names in KINDS:
-        used = next((one for name in names if (one := report.used(name)).available), report.used(names[0]))
-        found.append(f"{used.used:,} of {used.available:,}" if used.available else "")
-    return found
+    kinds = [[one for name in names if (one := report.used(name)).available] for names in KINDS]
+    return [", ".join(f"{one.used:,} of {one.available:,}" for one in found) for found in kinds]
 
 
 def path(report: Report) -> str:
-    """What limits the clock, in one line."""
-    if not report.paths:
-        return ""
-    longest = max(report.paths, key=lambda one: one.delay)
-    return (
-        f"{_unit(longest.start)} to {_unit(longest.end)}: {longest.delay:.2f} ns, {longest.routing:.2f} of them "
-        f"routing, {longest.hops} cells between"
-    )
+    """What limits the clock, in one line, and what it leaves out."""
+    said = []
+    if report.paths:
+        longest = max(report.paths, key=lambda one: one.delay)
+        said.append(
+            f"{_unit(longest.start)} to {_unit(longest.end)}: {longest.delay:.2f} ns, {longest.routing:.2f} of them "
+            f"routing, {longest.hops} cells between"
+        )
+    if report.untimed:
+        said.append(f"not timed: {report.untimed}")
+    return "; ".join(said)
 
 
 def _unit(cell: str) -> str:

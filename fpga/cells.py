@@ -10,10 +10,10 @@ from .device import Family
 from .pll import SIMULATED
 from .tools import find
 
-FILES: dict[Family, tuple[str, ...]] = {"ice40": ("ice40/cells_sim.v",), "ecp5": ("ecp5/cells_sim.v",)}
-"""In Yosys' folder of shared files."""
+FILES: dict[Family, str] = {"ice40": "ice40/cells_sim.v", "ecp5": "ecp5/cells_sim.v", "gowin": "gowin/cells_sim.v"}
+"""Yosys' own models, in its folder of shared files."""
 
-OWN: dict[Family, str] = {"ecp5": "ecp5_cells"}
+OWN: dict[Family, str] = {"ecp5": "ecp5_cells", "gowin": "gowin_cells"}
 """Modules with a function `cell_models` for cells that Yosys has no models of."""
 
 _INCLUDE = re.compile(r'^\s*`include\s+"([^"]+)"\s*$', re.MULTILINE)
@@ -40,22 +40,13 @@ def shared_folder() -> Path:
 
 
 def cell_models(family: Family) -> str:
-    """Verilog of all cells that a netlist of the family consists of.
-
-    Raises
-    ------
-    UserError
-        For a family without models.
-    """
-    if family not in FILES:
-        raise UserError(f"netlists of the family {family} cannot be simulated: there are no models of its cells")
-    folder = shared_folder()
-    texts = [_read(folder / file) for file in FILES[family]]
+    """Verilog of all cells that a netlist of the family consists of."""
+    text = _read(shared_folder() / FILES[family])
     own = import_module(f"weft.fpga.{OWN[family]}").cell_models() if family in OWN else ""
     # What Yosys has of PLLs, and of ECP5's memories, are black boxes.
     ours = _MODULE.findall(SIMULATED + own)
     theirs = re.compile(rf"^module ({'|'.join(ours)})\b.*?^endmodule", re.MULTILINE | re.DOTALL)
-    return "\n".join([*(theirs.sub("", text) for text in texts), own, SIMULATED])
+    return "\n".join([theirs.sub("", text), own, SIMULATED])
 
 
 def _read(file: Path) -> str:

@@ -35,6 +35,14 @@ KINDS: Mapping[Family, Mapping[str, str]] = {
 }
 """What people call the tools' resources; the others are not reported."""
 
+UNTIMED: Mapping[Family, str] = {
+    "ecp5": "",
+    "ice40": "what is inside the multipliers",
+    "gowin": "the multipliers",
+}
+"""What nextpnr has no delays of: it takes an iCE40's multiplier for registers at all its pins, and a path through a
+Gowin's for none at all. No clock that it tells is to be believed beyond that."""
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -77,13 +85,14 @@ class Path:
 
 @dataclass(frozen=True)
 class Report:
-    """What place and route achieved with one seed."""
+    """What place and route achieved with one seed; `untimed` says what its clocks leave out, if anything."""
 
     device: str
     seed: int
     clocks: tuple[Clock, ...]
     utilization: tuple[Used, ...]
     paths: tuple[Path, ...]
+    untimed: str = ""
 
     @property
     def margin(self) -> float:
@@ -118,6 +127,7 @@ class Report:
             tuple(Clock(**one) for one in raw["clocks"]),
             tuple(Used(**one) for one in raw["utilization"]),
             tuple(Path(**one | {"nets": tuple(one["nets"])}) for one in raw["paths"]),
+            raw["untimed"],
         )
 
 
@@ -143,7 +153,7 @@ def read_report(text: str, family: Family, device: str, seed: int) -> Report:
         if kind in raw["utilization"]
     )
     inside = [one for one in raw["critical_paths"] if _plain(one["from"]) == _plain(one["to"])]
-    return Report(device, seed, clocks, utilization, tuple(_path(one) for one in inside))
+    return Report(device, seed, clocks, utilization, tuple(_path(one) for one in inside), UNTIMED[family])
 
 
 def _plain(clock: str) -> str:

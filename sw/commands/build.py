@@ -54,6 +54,8 @@ def table(report: Any) -> "Table":
         made.add_column(head, justify="right")
     for clock in report.clocks:
         made.add_row(f"clock {clock.name}", f"{clock.achieved:.1f} MHz", f"{clock.target:.1f} MHz")
+    if report.untimed:
+        made.add_row(f"not timed: {report.untimed}")
     for used in report.utilization:
         made.add_row(used.kind, f"{used.used:,}", f"{used.available:,}")
     return made

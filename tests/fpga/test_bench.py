@@ -25,7 +25,7 @@ from weft.fpga.boards import BOARDS
 from weft.fpga.ecp5 import Ecp5
 from weft.fpga.few_pins import FewPins
 from weft.fpga.flow import design, synthesize
-from weft.fpga.report import read_report
+from weft.fpga.report import Used, read_report
 from weft.fpga.tools import PACKAGES, variable
 from weft.rtl.config import Config
 from weft.rtl.npu import Npu
@@ -53,6 +53,10 @@ def test_resources_and_path_in_words():
     assert resources(report()) == ["3 of 10", "2 of 10", "0 of 4", ""]
     assert path(report()) == "a to c: 3.88 ns, 3.00 of them routing, 1 cells between"
     assert path(replace(report(), paths=())) == ""
+    assert path(replace(report(), paths=(), untimed="the adders")) == "not timed: the adders"
+    assert path(replace(report(), untimed="the adders")).endswith("1 cells between; not timed: the adders")
+    both = (Used("9x9 multiplier", 16, 96), Used("18x18 multiplier", 4, 48))
+    assert resources(replace(report(), utilization=both)) == ["", "", "16 of 96, 4 of 48", ""]
 
 
 @pytest.mark.usefixtures("fakes")

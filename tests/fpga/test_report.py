@@ -22,6 +22,12 @@ def test_json_is_read_back(report):
     assert Report.from_json(report.to_json()) == report
 
 
+def test_what_the_clocks_leave_out(report):
+    assert report.untimed == ""
+    gowin = json.dumps(REPORT | {"utilization": {}})
+    assert read_report(gowin, "gowin", "a device", 1).untimed == "the multipliers"
+
+
 def test_slowest_clock_counts():
     clocks = (Clock("fast", 200, 100), Clock("slow", 40, 50))
     report = Report("", 1, clocks, (), ())

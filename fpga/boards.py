@@ -75,7 +75,7 @@ _ALL = (
         lamps=(("led", 0), ("led", 1)),
         programmer="ulx3s",
         line="the USB connector US1 (FT231X)",
-        seed=2,
+        seed=4,
     ),
     Board(
         name="icebreaker",

@@ -70,10 +70,34 @@ class Halves(Elaboratable):
         ]
         active, pixels_done = feeder.signal("active"), feeder.signal("pixels_done")
         ends = Cat(feeder.signal(f"last_{name}") for name in ("chunk", "kx", "ky", "n"))
+        reads = drain["loops"].signal("issue")
+        half, free, full = feeder.signal("half"), feeder.signal("free", "sync"), inside.signal("full")
+        begins, at_work = Signal(), Signal()  # pipelined, an instruction begins a cycle after it was taken
+        m.d.comb += at_work.eq(active | begins)
+        if config.pipelined:
+            # What the feeder knows from registers, and a release that the count of full halves hears of a cycle later.
+            issue = feeder.signal("issue")
+            next_half = Signal(name="next_half")
+            counted = Signal(2, name="counted")
+            m.d.comb += [
+                begins.eq(feeder.signal("accept_1")),
+                next_half.eq(half ^ (begins & held.acquire)),
+                counted.eq(full - inside.signal("late_release_1")),
+                Assert(feeder.signal("may_acquire") == (free != 0)),
+                Assert(begins == accepted),
+                Assert(~(active & begins)),
+                Assert(feeder.signal("n_ends") == ends.all()),
+                Assert(feeder.signal("last_pixel") == feeder.signal("last_ox") & feeder.signal("last_oy")),
+                Assert(~issue | (active & ~pixels_done)),
+                Assert(active | ~pixels_done),
+                Assert(full >= inside.signal("late_release_1")),
+                Assert(~reads | (drain["loops"].signal("active") & (counted != 0))),
+            ]
+            half, full = next_half, counted
         m.d.comb += [
-            Assert(~is_due | (active & held.commit)),
-            Assert(~active | (is_closed == held.commit)),
-            Assert(~(active & held.commit) | (is_due == ~(pixels_done & ends.all()))),
+            Assert(~is_due | (at_work & held.commit)),
+            Assert(~at_work | (is_closed == held.commit)),
+            Assert(~(at_work & held.commit) | (is_due == (begins | ~(pixels_done & ends.all())))),
         ]
 
         # The rows on their way, the youngest first: whether there is one, of which half, and whether it commits.
@@ -94,14 +118,13 @@ class Halves(Elaboratable):
                 )
             )
         leaving = accumulator.signal(f"commit_{config.cols + control_lead(config)}")
-        full, free = inside.signal("full"), feeder.signal("free", "sync")
         drained = drain.signal("half")
         older = full + leaving
-        for index, (valid, half, commit) in reversed(list(enumerate(rows))):
+        for index, (valid, of, commit) in reversed(list(enumerate(rows))):
             number = Signal(4, name=f"number_{index}")
             m.d.comb += [
                 number.eq(older),
-                Assert(~valid | ((half == drained ^ number[0]) & (number + free < 2))),
+                Assert(~valid | ((of == drained ^ number[0]) & (number + free < 2))),
                 Assert(~commit | valid),
             ]
             older = number + commit
@@ -111,15 +134,14 @@ class Halves(Elaboratable):
             committed.eq(older),
             is_open.eq(is_due | ~is_closed),
             Assert(free + is_open + committed == 2),
-            Assert(~feeder.signal("half") == drained ^ (committed + ~is_open)[0]),
+            Assert(~half == drained ^ (committed + ~is_open)[0]),
         ]
 
         # What it is for: no access of the one to a half in which the other is.
-        reads = drain["loops"].signal("issue")
         for column in range(config.cols):
-            for half in range(2):
-                m.d.comb += Assert(~(accumulator.signal(f"fetches_{column}_{half}") & reads & (drained == half)))
-            written, half, _ = rows[column - config.cols]
-            m.d.comb += Assert(~(written & reads & (half == drained)))
+            for number in range(2):
+                m.d.comb += Assert(~(accumulator.signal(f"fetches_{column}_{number}") & reads & (drained == number)))
+            written, of, _ = rows[column - config.cols]
+            m.d.comb += Assert(~(written & reads & (of == drained)))
         m.d.comb += Cover(reads)
         return m

@@ -6,9 +6,9 @@ from types import ModuleType
 import pytest
 from weft.rtl.config import Config
 
-from tests.formal import axi_lite, axi_master, dma, memories, order, queues
+from tests.formal import axi_lite, axi_master, dma, halves, memories, order, queues
 from tests.formal.inside import Inside
-from tests.formal.proofs import PROOFS, SMALL_BUS, failure
+from tests.formal.proofs import PROOFS, REGISTERS, SMALL_BUS, failure
 from tests.formal.prove import missing_tool, prove
 
 NEEDED = missing_tool()
@@ -80,6 +80,10 @@ BROKEN = {
     "two writers of the scratchpad at once": (
         memories, "scratchpad", "Scratchpad", "drained.even & loaded.even | drained.odd", "drained.even",
         lambda: memories.Bytes(Config(scratchpad_bytes=32)),
+    ),
+    "a half that is drained although it has just been given back": (
+        halves, "core", "Core", "full_next != 0 if config.pipelined", "full != 0 if config.pipelined",
+        lambda: halves.Halves(halves.CONFIG.replace(**REGISTERS)),
     ),
     "one word more than was requested": (
         dma, "dma", None, "leave.eq((requested | request_now) & (read | (granted & end)))",

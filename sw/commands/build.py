@@ -58,4 +58,5 @@ def table(report: Any) -> "Table":
         made.add_row(f"not timed: {report.untimed}")
     for used in report.utilization:
         made.add_row(used.kind, f"{used.used:,}", f"{used.available:,}")
+    made.add_row("seed", str(report.seed))
     return made

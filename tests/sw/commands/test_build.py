@@ -24,7 +24,7 @@ def test_a_parameter_that_does_not_exist(tmp_path):
 
 
 def test_table_has_clocks_and_resources():
-    report = Report("chip", 1, (Clock("clk", 101.5, 100.0),), (Used("LUT", 1234, 83640),), (), "the adders")
+    report = Report("chip", 7, (Clock("clk", 101.5, 100.0),), (Used("LUT", 1234, 83640),), (), "the adders")
     console = Console(width=80, file=None, record=True)
     with console.capture() as text:
         console.print(table(report))
@@ -34,4 +34,5 @@ def test_table_has_clocks_and_resources():
         ["clock", "clk", "101.5", "MHz", "100.0", "MHz"],
         ["not", "timed:", "the", "adders"],
         ["LUT", "1,234", "83,640"],
+        ["seed", "7"],
     ]

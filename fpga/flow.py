@@ -262,24 +262,13 @@ def build(design: Design, device: Device, *, frequency: float, seed: int = 1, pa
     )
 
 
-def best(
-    design: Design, device: Device, *, frequency: float, seeds: Iterable[int], stop_when_met: bool = False
-) -> tuple[Build, list[Report]]:
+def best(design: Design, device: Device, *, frequency: float, seeds: Iterable[int]) -> tuple[Build, list[Report]]:
     """Place with several seeds and build the one with the most margin.
-
-    Parameters
-    ----------
-    stop_when_met
-        Try no further seed once every clock is as fast as asked.
 
     Returns
     -------
-    The build, and what each seed that was tried achieved.
+    The build, and what each seed achieved.
     """
-    reports = []
-    for seed in seeds:
-        reports.append(build(design, device, frequency=frequency, seed=seed, pack=False).report)
-        if stop_when_met and reports[-1].met:
-            break
+    reports = [build(design, device, frequency=frequency, seed=seed, pack=False).report for seed in seeds]
     chosen = max(reports, key=lambda report: report.margin)
     return build(design, device, frequency=frequency, seed=chosen.seed), reports

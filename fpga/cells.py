@@ -10,9 +10,6 @@ from .device import Family
 from .pll import SIMULATED
 from .tools import find
 
-FILES: dict[Family, str] = {"ice40": "ice40/cells_sim.v", "ecp5": "ecp5/cells_sim.v", "gowin": "gowin/cells_sim.v"}
-"""Yosys' own models, in its folder of shared files."""
-
 OWN: dict[Family, str] = {"ecp5": "ecp5_cells", "gowin": "gowin_cells"}
 """Modules with a function `cell_models` for cells that Yosys has no models of."""
 
@@ -41,9 +38,9 @@ def shared_folder() -> Path:
 
 def cell_models(family: Family) -> str:
     """Verilog of all cells that a netlist of the family consists of."""
-    text = _read(shared_folder() / FILES[family])
+    text = _read(shared_folder() / family / "cells_sim.v")
     own = import_module(f"weft.fpga.{OWN[family]}").cell_models() if family in OWN else ""
-    # What Yosys has of PLLs, and of ECP5's memories, are black boxes.
+    # What Yosys has of these is a black box.
     ours = _MODULE.findall(SIMULATED + own)
     theirs = re.compile(rf"^module ({'|'.join(ours)})\b.*?^endmodule", re.MULTILINE | re.DOTALL)
     return "\n".join([theirs.sub("", text), own, SIMULATED])

@@ -8,8 +8,8 @@ different widths.
 _MEMORY = """// A block RAM of 16 Kbit, with a ninth bit per byte where WIDTH is a multiple of 9. The lowest bits of
 // the address say which bytes of a word are written. MODE of a port: a write leaves what was read as it is (0), gives
 // what is written (1) or what was there before (2).
-module weft_gowin_memory #(parameter WIDTH = 32, MODE_A = 0, MODE_B = 0) (
-  input clock_a, enable_a, write_a, reset_a, async_a, clock_b, enable_b, write_b, reset_b, async_b,
+module weft_gowin_memory #(parameter WIDTH = 32, ASYNC = 0, MODE_A = 0, MODE_B = 0) (
+  input clock_a, enable_a, write_a, reset_a, clock_b, enable_b, write_b, reset_b,
   input [13:0] address_a, address_b,
   input [WIDTH - 1:0] data_a, data_b,
   output reg [WIDTH - 1:0] read_a, read_b
@@ -30,14 +30,11 @@ _PORT = """  wire [13 - LOW:0] place_{p} = address_{p}[13:LOW];
   wire [WIDTH - 1:0] old_{p} = words[place_{p}], new_{p} = merged(old_{p}, data_{p}, address_{p}[3:0]);
   always @(posedge clock_{p})
     if (enable_{p} && write_{p}) words[place_{p}] <= new_{p};
-  always @(posedge clock_{p} or posedge async_{p})
-    if (async_{p}) read_{p} <= 0;
-    else if (reset_{p}) read_{p} <= 0;
-    else if (enable_{p} && !write_{p}) read_{p} <= old_{p};
-    else if (enable_{p} && MODE_{P} == 1) read_{p} <= new_{p};
-    else if (enable_{p} && MODE_{P} == 2) read_{p} <= old_{p};
+  wire at_once_{p} = ASYNC && reset_{p};
+  always @(posedge clock_{p} or posedge at_once_{p})
+    if (reset_{p}) read_{p} <= 0;
+    else if (enable_{p} && !(write_{p} && MODE_{P} == 0)) read_{p} <= write_{p} && MODE_{P} == 1 ? new_{p} : old_{p};
 """
-
 
 _SINGLE = """module CELL #(
   parameter BIT_WIDTH = BITS, BLK_SEL = 0, READ_MODE = 0, WRITE_MODE = 0, RESET_MODE = "SYNC", INIT
@@ -47,8 +44,8 @@ _SINGLE = """module CELL #(
   localparam UNKNOWN = READ_MODE != 0;
   wire [BIT_WIDTH - 1:0] read, none;
   assign DO = read;
-  weft_gowin_memory #(BIT_WIDTH, WRITE_MODE) memory (
-    CLK, CE && BLKSEL == BLK_SEL, WRE, RESET, RESET && RESET_MODE == "ASYNC", 1'b0, 1'b0, 1'b0, 1'b0, 1'b0,
+  weft_gowin_memory #(BIT_WIDTH, RESET_MODE == "ASYNC", WRITE_MODE) memory (
+    CLK, CE && BLKSEL == BLK_SEL, WRE, RESET, 1'b0, 1'b0, 1'b0, 1'b0,
     AD, 14'd0, DI[BIT_WIDTH - 1:0], {BIT_WIDTH{1'b0}}, read, none);
 """
 
@@ -62,9 +59,8 @@ _SIMPLE_DUAL = """module CELL #(
   localparam UNKNOWN = READ_MODE != 0 || BIT_WIDTH_0 != BIT_WIDTH_1;
   wire [BIT_WIDTH_1 - 1:0] read, none;
   assign DO = read;
-  weft_gowin_memory #(BIT_WIDTH_0) memory (
-    CLKA, CEA && BLKSELA == BLK_SEL_0, 1'b1, 1'b0, 1'b0,
-    CLKB, CEB && BLKSELB == BLK_SEL_1, 1'b0, RESETB, RESETB && RESET_MODE == "ASYNC",
+  weft_gowin_memory #(BIT_WIDTH_0, RESET_MODE == "ASYNC") memory (
+    CLKA, CEA && BLKSELA == BLK_SEL_0, 1'b1, 1'b0, CLKB, CEB && BLKSELB == BLK_SEL_1, 1'b0, RESETB,
     ADA, ADB, DI[BIT_WIDTH_0 - 1:0], {BIT_WIDTH_0{1'b0}}, none, read);
 """
 
@@ -79,9 +75,8 @@ _TRUE_DUAL = """module CELL #(
   wire [BIT_WIDTH_0 - 1:0] read_a, read_b;
   assign DOA = read_a;
   assign DOB = read_b;
-  weft_gowin_memory #(BIT_WIDTH_0, WRITE_MODE0, WRITE_MODE1) memory (
-    CLKA, CEA && BLKSELA == BLK_SEL_0, WREA, RESETA, RESETA && RESET_MODE == "ASYNC",
-    CLKB, CEB && BLKSELB == BLK_SEL_1, WREB, RESETB, RESETB && RESET_MODE == "ASYNC",
+  weft_gowin_memory #(BIT_WIDTH_0, RESET_MODE == "ASYNC", WRITE_MODE0, WRITE_MODE1) memory (
+    CLKA, CEA && BLKSELA == BLK_SEL_0, WREA, RESETA, CLKB, CEB && BLKSELB == BLK_SEL_1, WREB, RESETB,
     ADA, ADB, DIA[BIT_WIDTH_0 - 1:0], DIB[BIT_WIDTH_0 - 1:0], read_a, read_b);
 """
 
@@ -99,6 +94,10 @@ _MULTIPLIER = """module CELL #(
   assign DOUT = exact[2 * BITS - 1:0];
   assign SOA = A;
   assign SOB = B;
+  always @(ASEL, BSEL) if (ASEL || BSEL) begin
+    $display("CELL: there is no model of a cascade");
+    $finish;
+  end
 """
 
 _END = """  initial if (UNKNOWN) begin

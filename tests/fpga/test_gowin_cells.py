@@ -8,26 +8,30 @@ from tests.fpga.side_by_side import run_icarus
 MULTIPLIER = """
 module bench;
   reg [{top}:0] a, b;
+  reg cascade = 0;
   wire [2 * {top} + 1:0] p;
   MULT{bits}X{bits} #(.OUT_REG({register})) dut (.A(a), .B(b), .ASIGN(1'b{a_signed}), .BSIGN(1'b{b_signed}),
-    .SIA(), .SIB(), .ASEL(1'b0), .BSEL(1'b0), .CE(1'b0), .CLK(1'b0), .RESET(1'b0), .DOUT(p), .SOA(), .SOB());
-  initial begin #1 a = {a}; b = {b}; #1 $display("%b", p); end
+    .SIA(), .SIB(), .ASEL(1'b0), .BSEL(cascade), .CE(1'b0), .CLK(1'b0), .RESET(1'b0), .DOUT(p), .SOA(), .SOB());
+  task multiply(input [{top}:0] x, y); begin a = x; b = y; #1 $display("%b", p); end endtask
+  initial begin
+    #1 {steps}
+  end
 endmodule
 """
+
+
+def multiplier(folder, bits, a_signed, b_signed, steps, register=0):
+    names = {"bits": bits, "top": bits - 1, "a_signed": a_signed, "b_signed": b_signed, "register": register}
+    return run_icarus(folder, cell_models(), MULTIPLIER.format(**names, steps=steps))
 
 
 @pytest.mark.parametrize("bits", [9, 18])
 @pytest.mark.parametrize("a_signed, b_signed", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_product_of_signed_and_unsigned_operands(tmp_path, bits, a_signed, b_signed):
-    ends = [
-        (-1 << bits - 1, (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1) for signed in (a_signed, b_signed)
-    ]
-    for number, (a, b) in enumerate((a, b) for a in ends[0] for b in ends[1]):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        names = {"bits": bits, "top": bits - 1, "a_signed": a_signed, "b_signed": b_signed, "register": 0}
-        said = run_icarus(folder, cell_models(), MULTIPLIER.format(**names, a=a, b=b))
-        assert said == [format(a * b & (1 << 2 * bits) - 1, f"0{2 * bits}b")]
+    ends = {0: (0, (1 << bits) - 1), 1: (-1 << bits - 1, (1 << bits - 1) - 1)}
+    pairs = [(a, b) for a in ends[a_signed] for b in ends[b_signed]]
+    said = multiplier(tmp_path, bits, a_signed, b_signed, " ".join(f"multiply({a}, {b});" for a, b in pairs))
+    assert said == [format(a * b & (1 << 2 * bits) - 1, f"0{2 * bits}b") for a, b in pairs]
 
 
 BENCH = """
@@ -91,11 +95,9 @@ def test_words_lie_at_the_upper_address_bits(tmp_path, cell, width):
 def test_lowest_address_bits_enable_bytes(tmp_path, cell, width):
     parts = width // 8
     byte = width // parts
-    for part in range(parts):
-        folder = tmp_path / str(part)
-        folder.mkdir()
-        steps = f"put({(1 << parts) - 1}, 0); put({1 << part}, {{{width}{{1'b1}}}}); get(0);"
-        assert memory(folder, cell, width, steps) == [shown(cell, ((1 << byte) - 1) << byte * part)]
+    steps = [f"put({(1 << parts) - 1}, 0); put({1 << part}, {{{width}{{1'b1}}}}); get(0);" for part in range(parts)]
+    written = [((1 << byte) - 1) << byte * part for part in range(parts)]
+    assert memory(tmp_path, cell, width, " ".join(steps)) == [shown(cell, value) for value in written]
 
 
 @pytest.mark.parametrize("cell", ["SP", "DPB"])
@@ -142,6 +144,10 @@ def test_ports_of_different_widths_have_no_model(tmp_path):
 
 
 def test_a_multiplier_with_registers_has_no_model(tmp_path):
-    names = {"bits": 9, "top": 8, "a_signed": 1, "b_signed": 1, "register": 1, "a": 1, "b": 1}
-    said = run_icarus(tmp_path, cell_models(), MULTIPLIER.format(**names))
+    said = multiplier(tmp_path, 9, 1, 1, "multiply(1, 1);", register=1)
     assert said == ["MULT9X9: there is no model of this mode"]
+
+
+def test_a_cascade_has_no_model(tmp_path):
+    said = multiplier(tmp_path, 18, 1, 1, "cascade = 1; #1 multiply(1, 1);")
+    assert said == ["MULT18X18: there is no model of a cascade"]

@@ -1,12 +1,13 @@
 """What is proven of the RTL, how, and to which depth: the one table that tests, `make verify` and the docs use."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from amaranth.hdl import Elaboratable
+from weft.fpga.ecp5 import REGISTERED
 from weft.rtl.config import Config
 from weft.sim.verification import Row
 from weft.sw.commands.figures import Sheet
@@ -19,8 +20,7 @@ WIDE_BUS = Config(memory_width=64, axi_width=256, axi_burst=256, axi_outstanding
 DEPTHWISE = halves.CONFIG.replace(rows=2, cols=3, depthwise=True)
 LARGE_SCRATCHPAD = Config(rows=16, cols=8, lanes=4, scratchpad_bytes=1024)
 
-REGISTERS: Mapping[str, Any] = {"memory_latency": 2, "multiply_latency": 2, "pipelined": True}
-REGISTERED = Config(**REGISTERS)
+ALL_REGISTERS = Config(**REGISTERED)
 
 
 class Proof(NamedTuple):
@@ -96,11 +96,11 @@ PROOFS = {
     ),
     "load-registered": Proof(
         "the same pipelined, when memory gives nothing unasked; words stand until taken, too",
-        lambda: dma.Loads(REGISTERED), 1, 8,
+        lambda: dma.Loads(ALL_REGISTERS), 1, 8,
     ),
     "store-registered": Proof(
         "the same pipelined",
-        lambda: dma.Stores(REGISTERED), 1, 14,
+        lambda: dma.Stores(ALL_REGISTERS), 1, 14,
     ),
     "read-port": Proof(
         "read arbiter: no request lost or doubled, data goes to the side that asked",
@@ -108,7 +108,7 @@ PROOFS = {
     ),
     "read-port-registered": Proof(
         "the same pipelined",
-        lambda: order.Shared(REGISTERED), 1, 6,
+        lambda: order.Shared(ALL_REGISTERS), 1, 6,
     ),
     "tokens": Proof(
         "dependency tokens never underflow, and are counted exactly",
@@ -132,7 +132,7 @@ PROOFS = {
     ),
     "halves-registered": Proof(
         "the same pipelined, when both hear a cycle later of what the other did",
-        lambda: halves.Halves(halves.CONFIG.replace(**REGISTERS)), 1, 0,
+        lambda: halves.Halves(halves.CONFIG.replace(**REGISTERED)), 1, 0,
     ),
     "halves-depthwise": Proof(
         "the same, 2x3 elements and depthwise passes",
@@ -140,7 +140,7 @@ PROOFS = {
     ),
     "halves-depthwise-registered": Proof(
         "the same pipelined",
-        lambda: halves.Halves(DEPTHWISE.replace(**REGISTERS)), 1, 0, False,
+        lambda: halves.Halves(DEPTHWISE.replace(**REGISTERED)), 1, 0, False,
     ),
     "halves-reached": Proof(
         "the same, a wide memory port, and a run that drains a half",

@@ -4,11 +4,12 @@ import importlib.util
 from types import ModuleType
 
 import pytest
+from weft.fpga.ecp5 import REGISTERED
 from weft.rtl.config import Config
 
 from tests.formal import axi_lite, axi_master, dma, halves, memories, order, queues
 from tests.formal.inside import Inside
-from tests.formal.proofs import PROOFS, REGISTERS, SMALL_BUS, failure
+from tests.formal.proofs import PROOFS, SMALL_BUS, failure
 from tests.formal.prove import missing_tool, prove
 
 NEEDED = missing_tool()
@@ -83,7 +84,7 @@ BROKEN = {
     ),
     "a half that is drained although it has just been given back": (
         halves, "core", "Core", "full_next != 0 if config.pipelined", "full != 0 if config.pipelined",
-        lambda: halves.Halves(halves.CONFIG.replace(**REGISTERS)),
+        lambda: halves.Halves(halves.CONFIG.replace(**REGISTERED)),
     ),
     "one word more than was requested": (
         dma, "dma", None, "leave.eq((requested | request_now) & (read | (granted & end)))",
